@@ -1,0 +1,3 @@
+//! The service in Alertmanager's role.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Alerts to Alertmanager's API v2.

@@ -1,0 +1,1 @@
+//! Sample and column codecs: bit streams, varints, XOR and histogram chunks, checksums.

@@ -1,0 +1,1 @@
+//! The service in Grafana's role: the UI and one authenticated way in.

@@ -1,0 +1,3 @@
+//! The service in Grafana's role: the UI and one authenticated way in.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Prometheus text, OpenMetrics and protobuf exposition formats: read and write.

@@ -1,0 +1,1 @@
+//! Go's text/template and html/template, bounded in steps, depth and output.

@@ -1,0 +1,3 @@
+//! The agent on each host: container and host metrics, logs.
+
+fn main() {}

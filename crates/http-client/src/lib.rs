@@ -1,0 +1,1 @@
+//! Prometheus' HTTP client block: TLS, authorization, OAuth2, proxies.

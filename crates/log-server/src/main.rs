@@ -1,0 +1,3 @@
+//! The service in Loki's role.
+
+fn main() {}

@@ -1,0 +1,75 @@
+//! Writing: entries of several streams, durable before the call returns.
+
+use std::sync::Arc;
+
+use model::{Labels, LogEntry, TimestampNs};
+
+/// Entries to store. Either all that are not rejected are durable when `append` returns, or it returns an error.
+#[derive(Clone, Debug, Default)]
+pub struct LogBatch {
+    /// Entries by stream; a stream may stand here more than once.
+    pub streams: Vec<StreamEntries>,
+    /// How far each source has come with this batch: stored in the same log record as the entries, so that what arrives
+    /// twice is stored once.
+    pub positions: Vec<SourcePosition>,
+}
+
+/// Entries of one stream.
+#[derive(Clone, Debug)]
+pub struct StreamEntries {
+    /// The stream's labels.
+    pub labels: Labels,
+    /// The entries, in any order of time.
+    pub entries: Vec<LogEntry>,
+    /// Whether the entries are exempt from the window for out-of-order and old lines: a late site's delivery with positions.
+    pub accept_late: bool,
+}
+
+/// A place in a source, which identifies a line: never a counter of the agent's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// The agent and the source within it, such as `host1/docker/<container id>/stdout`.
+    pub source: Arc<str>,
+    /// Which incarnation of the source: a rotated file's inode and first bytes, a container's creation.
+    pub generation: u64,
+    /// The place after the last line: a byte offset, or a timestamp.
+    pub offset: u64,
+    /// Lines at `offset` that are included, where several can share it (the Docker API's timestamps); else 0.
+    pub ordinal: u32,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AppendOutcome {
+    /// Entries that are now durable.
+    pub stored: u64,
+    /// Entries that were there already.
+    pub duplicates: u64,
+    /// Entries that were refused, with the index of their stream and of the entry in it; at most 100 of them.
+    pub rejections: Vec<(usize, usize, EntryRejection)>,
+    /// How many were refused in all.
+    pub rejected: u64,
+}
+
+/// Why an entry was refused; the others are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryRejection {
+    /// Older than the stream's newest entry by more than the window.
+    TooFarBehind {
+        /// The oldest time that the stream still takes.
+        oldest_accepted: TimestampNs,
+    },
+    /// Older than the tenant's `reject_old_samples_max_age`.
+    TooOld {
+        /// The oldest time that is still taken.
+        oldest_accepted: TimestampNs,
+    },
+    /// Newer than now by more than the grace period.
+    TooNew,
+    /// Longer than the tenant's `max_line_size`.
+    LineTooLong {
+        /// The limit in bytes.
+        limit: u64,
+    },
+}

@@ -1,0 +1,1 @@
+//! Log segments: columns, filters, index, merge, retention.

@@ -1,0 +1,1 @@
+//! LogQL lexer, parser, tree and printer: no evaluation, no I/O.

@@ -1,0 +1,1 @@
+//! LogQL pipelines and metric queries over a log store.

@@ -1,0 +1,110 @@
+//! Writing: a batch of samples, committed or rolled back as a whole.
+
+use std::sync::Arc;
+
+use model::{Exemplar, FloatHistogram, Labels, MetricMetadata, TimestampMs};
+
+use crate::StorageError;
+
+/// A series of a store, stable while the series lives; 0 is never used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesRef(pub u64);
+
+/// Why one sample of a batch was refused. The others are kept: what to answer is the protocol's business.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendRejection {
+    /// Older than the series' newest sample, and no out-of-order window is set.
+    #[error("out of order sample")]
+    OutOfOrder,
+    /// Older than what the store still takes.
+    #[error("out of bounds")]
+    OutOfBounds,
+    /// Older than the out-of-order window.
+    #[error("too old sample")]
+    TooOld,
+    /// The same timestamp with another value.
+    #[error("duplicate sample for timestamp")]
+    DuplicateTimestamp,
+    /// A histogram whose parts do not fit each other.
+    #[error("invalid native histogram: {0}")]
+    InvalidHistogram(Arc<str>),
+    /// A label set without a name, with a repeated name, or with an invalid one.
+    #[error("invalid labels: {0}")]
+    InvalidLabels(Arc<str>),
+    /// A limit on series or labels; existing series keep flowing.
+    #[error("{limit} limit reached: {detail}; raise {setting}")]
+    LimitReached {
+        /// Which limit.
+        limit: Arc<str>,
+        /// What met it, such as the metric's name.
+        detail: Arc<str>,
+        /// The flag or key that raises it.
+        setting: Arc<str>,
+    },
+    /// The series is not (or no longer) known: resolve it again.
+    #[error("unknown series reference")]
+    UnknownSeries,
+    /// An exemplar that is older than, or the same as, the series' newest.
+    #[error("out of order or duplicate exemplar")]
+    ExemplarOutOfOrder,
+}
+
+/// What a commit has stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommitSummary {
+    /// Float samples.
+    pub samples: u64,
+    /// Native histograms.
+    pub histograms: u64,
+    /// Exemplars.
+    pub exemplars: u64,
+    /// Series that were created.
+    pub series_created: u64,
+}
+
+/// A batch being written. Dropping it without commit rolls it back: no sample of it becomes visible or durable
+/// (series that it created may stay, empty, until they are collected).
+pub trait Appender: Send {
+    /// Finds or creates a series. `key` is any byte string that always means the same label set to this caller, such as the
+    /// label bytes of a remote-write message; `make_labels` is called only where the key is not known yet. Two keys that
+    /// make the same label set resolve to the same series. An empty key is never cached.
+    fn resolve(
+        &mut self,
+        key: &[u8],
+        make_labels: &mut dyn FnMut() -> Result<Labels, AppendRejection>,
+    ) -> Result<SeriesRef, AppendRejection>;
+
+    /// Adds a float sample. The same timestamp with the same value as the newest is fine and stores nothing.
+    fn append(
+        &mut self,
+        series: SeriesRef,
+        timestamp: TimestampMs,
+        value: f64,
+    ) -> Result<(), AppendRejection>;
+
+    /// Adds a native histogram.
+    fn append_histogram(
+        &mut self,
+        series: SeriesRef,
+        timestamp: TimestampMs,
+        histogram: &FloatHistogram,
+    ) -> Result<(), AppendRejection>;
+
+    /// Adds an exemplar.
+    fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendRejection>;
+
+    /// Sets a series' metadata.
+    fn update_metadata(
+        &mut self,
+        series: SeriesRef,
+        metadata: &MetricMetadata,
+    ) -> Result<(), AppendRejection>;
+
+    /// Adds a sample at which the series' counting started (0), where it is before the series' newest sample nothing happens.
+    fn append_start(&mut self, series: SeriesRef, start: TimestampMs) -> Result<(), AppendRejection>;
+
+    /// Writes the batch to the log (and syncs it where the store is set so), then makes it visible. After an error nothing
+    /// of the batch is acknowledged.
+    fn commit(self: Box<Self>) -> Result<CommitSummary, StorageError>;
+}

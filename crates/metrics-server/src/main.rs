@@ -1,0 +1,3 @@
+//! The service in Prometheus' role.
+
+fn main() {}

@@ -1,0 +1,94 @@
+//! Floats as Prometheus writes, reads and marks them.
+
+/// The bit pattern that marks a series as stale (Prometheus `model/value`).
+pub const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+
+/// Whether `value` is the staleness marker.
+pub fn is_stale_nan(value: f64) -> bool {
+    value.to_bits() == STALE_NAN
+}
+
+/// Writes a sample value as Prometheus' JSON does: Go's shortest form without an exponent, `NaN`, `+Inf`, `-Inf`;
+/// like Go's JSON encoder an exponent is used below 1e-6 and from 1e21 on.
+pub fn format_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        let text = format!("{value:e}");
+        // Go writes at least two exponent digits and always a sign.
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, digits) = match exponent.strip_prefix('-') {
+            Some(digits) => ('-', digits),
+            None => ('+', exponent),
+        };
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    format!("{value}")
+}
+
+/// Reads a float as Prometheus' formats do: decimal, hexadecimal integers, `NaN`, `Inf`, `+Inf`, `-Inf` in any case.
+pub fn parse_float(text: &str) -> Option<f64> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.as_bytes().first()?.to_ascii_lowercase();
+    let value = match lower {
+        b'n' if digits.eq_ignore_ascii_case("nan") => f64::NAN,
+        b'i' if digits.eq_ignore_ascii_case("inf") || digits.eq_ignore_ascii_case("infinity") => {
+            f64::INFINITY
+        }
+        b'0'..=b'9' | b'.' => match digits.get(..2) {
+            Some("0x" | "0X") => u64::from_str_radix(&digits[2..], 16).ok()? as f64,
+            _ => digits.parse().ok()?,
+        },
+        _ => return None,
+    };
+    Some(if negative { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_written_as_go_does() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1e6, "1000000"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e30, "1e+30"),
+            (1.5e-9, "1.5e-09"),
+            (1e20, "100000000000000000000"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(format_float(value), text);
+        }
+    }
+
+    #[test]
+    fn floats_are_read_in_every_spelling() {
+        for (text, value) in [
+            ("1", 1.0),
+            ("+1.5e3", 1500.0),
+            ("-Inf", f64::NEG_INFINITY),
+            ("inf", f64::INFINITY),
+            ("0x1F", 31.0),
+        ] {
+            assert_eq!(parse_float(text), Some(value), "{text}");
+        }
+        assert!(parse_float("NaN").is_some_and(f64::is_nan));
+        for text in ["", "-", "abc", "1x", "--1", "n", "0x"] {
+            assert_eq!(parse_float(text), None, "{text}");
+        }
+    }
+}

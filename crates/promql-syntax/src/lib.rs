@@ -1,0 +1,1 @@
+//! PromQL lexer, parser, tree and printer: no evaluation, no I/O.

@@ -1,0 +1,1 @@
+//! PromQL planning and evaluation over a metric store.

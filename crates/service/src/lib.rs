@@ -1,0 +1,1 @@
+//! The life every service has: flags, listener, TLS and auth, health, reload, drain, task ownership.

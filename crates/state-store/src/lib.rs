@@ -1,0 +1,1 @@
+//! Small typed keyspaces, flushed before the acknowledgement.

@@ -1,0 +1,1 @@
+//! Metrics registry and its text form; tracing and OpenTelemetry set-up.

@@ -1,0 +1,1 @@
+//! Fixtures and process control for tests.

@@ -1,0 +1,1 @@
+//! Prometheus' data directory: head, WAL, blocks, index, compaction, retention.

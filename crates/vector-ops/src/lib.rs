@@ -1,0 +1,1 @@
+//! Which series combine: grouping and matching plans of both query languages.

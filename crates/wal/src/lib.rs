@@ -1,0 +1,1 @@
+//! Segmented, checksummed append log: group commit, replay, truncation.

@@ -1,0 +1,3 @@
+//! All five services in one process.
+
+fn main() {}

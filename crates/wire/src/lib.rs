@@ -1,0 +1,1 @@
+//! All that crosses a process boundary: generated protobuf, JSON transfer objects, framing.

@@ -1,0 +1,3 @@
+//! Project chores: tidy and code generation.
+
+fn main() {}
