@@ -8,7 +8,11 @@
 mod clock;
 mod fs;
 mod real_fs;
+mod rng;
+mod sim_fs;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use fs::{AppendFile, DirEntry, DiskSpace, FileLock, Fs, Mapped, ReadAt};
 pub use real_fs::RealFs;
+pub use rng::{Rng, SeededRng, SystemRng};
+pub use sim_fs::{SimFaults, SimFs};
