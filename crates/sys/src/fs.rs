@@ -64,6 +64,20 @@ pub trait Fs: Debug + Send + Sync {
         }
     }
 
+    /// Creates a directory and its missing parents, and makes their names durable.
+    fn create_dir_durable(&self, path: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !self.exists(ancestor))
+            .collect();
+        self.create_dir_all(path)?;
+        for directory in missing.into_iter().rev() {
+            let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+            self.sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
+        Ok(())
+    }
+
     /// Writes a file whole or not at all: `<path>.tmp`, sync, rename, sync of the directory.
     fn write_atomic(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut name = path.as_os_str().to_owned();
