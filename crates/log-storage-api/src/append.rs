@@ -9,13 +9,10 @@ use model::{Labels, LogEntry, TimestampNs};
 pub struct LogBatch {
     /// Entries by stream; a stream may stand here more than once.
     pub streams: Vec<StreamEntries>,
-    /// How far each source has come with this batch: stored in the same log record as the entries, so that what arrives
-    /// twice is stored once.
-    pub positions: Vec<SourcePosition>,
 }
 
 /// Entries of one stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StreamEntries {
     /// The stream's labels.
     pub labels: Labels,
@@ -23,19 +20,40 @@ pub struct StreamEntries {
     pub entries: Vec<LogEntry>,
     /// Whether the entries are exempt from the window for out-of-order and old lines: a late site's delivery with positions.
     pub accept_late: bool,
+    /// Where the entries stand in their source, where the sender says so: what arrives twice is then stored once.
+    pub source: Option<EntrySource>,
 }
 
-/// A place in a source, which identifies a line: never a counter of the agent's.
+/// Where entries of one source stand in it. The store keeps how far each source and generation has come in the same log
+/// record as the entries, and drops (as duplicates) entries at or before that place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourcePosition {
+pub struct EntrySource {
     /// The agent and the source within it, such as `host1/docker/<container id>/stdout`.
     pub source: Arc<str>,
     /// Which incarnation of the source: a rotated file's inode and first bytes, a container's creation.
     pub generation: u64,
-    /// The place after the last line: a byte offset, or a timestamp.
+    /// For each entry the place after it, growing.
+    pub places: Vec<SourcePlace>,
+}
+
+/// A place in a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourcePlace {
+    /// A byte offset, or a timestamp.
     pub offset: u64,
-    /// Lines at `offset` that are included, where several can share it (the Docker API's timestamps); else 0.
+    /// Counts lines that share an offset, from 1 (the Docker API's timestamps); 0 where offsets are unique.
     pub ordinal: u32,
+}
+
+/// How far a source has come: never a counter of the agent's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// The agent and the source within it.
+    pub source: Arc<str>,
+    /// Which incarnation of the source.
+    pub generation: u64,
+    /// The place after the last entry that is stored or was rejected for good.
+    pub place: SourcePlace,
 }
 
 /// What became of a batch.

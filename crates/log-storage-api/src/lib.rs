@@ -11,7 +11,9 @@ mod append;
 mod error;
 mod scan;
 
-pub use append::{AppendOutcome, EntryRejection, LogBatch, SourcePosition, StreamEntries};
+pub use append::{
+    AppendOutcome, EntryRejection, EntrySource, LogBatch, SourcePlace, SourcePosition, StreamEntries,
+};
 pub use error::LogStorageError;
 pub use scan::{
     CountBuckets, Direction, FieldFormat, FieldRef, LineFilter, LineFilterOp, LogReader, LogScan, LogStore,

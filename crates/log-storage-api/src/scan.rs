@@ -21,9 +21,11 @@ pub trait LogStore: LogReader {
 
 /// A store that can be read.
 pub trait LogReader: Debug + Send + Sync {
-    /// Hands matching entries to `sink`, batch by batch, until it breaks off or there are no more. In `Backward` direction
-    /// batches come newest first: no entry of a batch is newer than the oldest one of the batch before, unless the scan
-    /// has no limit (then any order). With `scan.count` set, batches hold counts and no entries.
+    /// Hands matching entries to `sink`, batch by batch, until it breaks off or there are no more. Where `scan.limit` is set,
+    /// batches come in the scan's direction across streams: backward, no entry of a batch is newer than the oldest one of
+    /// the batch before. Without a limit, batches come in any order, each in the scan's direction within itself.
+    /// With `scan.count` set, batches hold counts and no entries, one or more for each stream: they are to be added up.
+    /// The context's enforced matchers hold beside those of the scan.
     fn scan(
         &self,
         ctx: &RequestContext,
@@ -52,7 +54,8 @@ pub struct LogScan {
     pub end: TimestampNs,
     /// Which end to begin at.
     pub direction: Direction,
-    /// The most entries that the caller can use (after the filters given here); `None` for all.
+    /// The most entries that the caller can use (after the filters given here), in order: a caller that filters further gives
+    /// `usize::MAX` and stops the scan when it has enough. `None` for all, in any order.
     pub limit: Option<usize>,
     /// On the line, in order; all must hold.
     pub line_filters: Vec<LineFilter>,
@@ -213,6 +216,8 @@ pub struct ScanStats {
     pub blocks_skipped: u64,
     /// Blocks that were read.
     pub blocks_read: u64,
+    /// Blocks that failed their checksum: what they held is missing from the answer.
+    pub blocks_damaged: u64,
 }
 
 /// What a store knows of a stream in a range.
