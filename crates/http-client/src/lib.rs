@@ -1,1 +1,26 @@
-//! Prometheus' HTTP client block: TLS, authorization, OAuth2, proxies.
+//! Prometheus' HTTP client block: what a scrape, a push or a notification needs to reach its server.
+//!
+//! [`HttpClientConfig::read_inline`] takes the block's keys out of the map of the block around it; [`HttpClient`] is
+//! built from it. Files of secrets and certificates are read again at each use, as they are replaced while a service runs.
+//! Nothing is global: TLS uses its own provider, proxies from the environment only where the block says so.
+
+#![warn(missing_docs)]
+
+mod client;
+mod config;
+mod error;
+mod oauth2;
+mod tls;
+
+pub use client::{ClientOptions, HttpClient, Request, Response};
+pub use config::{
+    Authorization, BasicAuth, HeaderValues, HttpClientConfig, OAuth2Config, ProxyConfig, SecretSource,
+    TlsClientConfig, TlsVersion,
+};
+pub use error::HttpClientError;
+
+/// What travels in requests and answers, from the `http` crate and `reqwest`.
+pub use reqwest::{
+    Body, Method, StatusCode, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
