@@ -15,7 +15,9 @@ pub(crate) fn register(functions: &mut Functions) {
         .add("or", 1, ANY, |args| Ok(first_or_last(args, true)))
         .add("not", 1, 1, |args| Ok(Value::Bool(!args.value(0).is_true())))
         .add("len", 1, 1, |args| length(args.value(0)))
-        .add("index", 1, ANY, |args| args.values()[1..].iter().try_fold(args.value(0).clone(), index))
+        .add("index", 1, ANY, |args| {
+            args.values()[1..].iter().try_fold(args.value(0).clone(), |value, key| index(&value, key))
+        })
         .add("slice", 1, 4, slice)
         .add("print", 0, ANY, |args| Ok(Value::from(sprint(args.values()))))
         .add("println", 0, ANY, |args| Ok(Value::from(sprintln(args.values()))))
@@ -86,8 +88,8 @@ fn length(value: &Value) -> Result<Value, CallError> {
     }
 }
 
-fn index(value: Value, key: &Value) -> Result<Value, CallError> {
-    match &value {
+fn index(value: &Value, key: &Value) -> Result<Value, CallError> {
+    match value {
         Value::List(values) => Ok(values[position(key, values.len(), false)?].clone()),
         Value::String(text) | Value::SafeHtml(text) | Value::SafeUrl(text) => {
             Ok(Value::Int(i64::from(text.as_bytes()[position(key, text.len(), false)?])))

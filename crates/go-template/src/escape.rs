@@ -48,7 +48,7 @@ pub(crate) fn escape_js(text: &str) -> String {
     out
 }
 
-pub(crate) fn push_unicode(out: &mut String, c: char) {
+fn push_unicode(out: &mut String, c: char) {
     write!(out, "\\u{:04X}", u32::from(c)).expect("writing to a string can't fail");
 }
 

@@ -199,8 +199,8 @@ impl<'a> Exec<'a> {
             Value::Int(count) => {
                 for idx in 0..*count {
                     any = true;
-                    let (index, element) = (Value::Int(idx), Value::Int(idx));
-                    if self.round(branch, index, element, true)? == Flow::Break {
+                    let element = Value::Int(idx);
+                    if self.round(branch, element.clone(), &element)? == Flow::Break {
                         break;
                     }
                 }
@@ -216,7 +216,7 @@ impl<'a> Exec<'a> {
                 };
                 for (index, element) in items {
                     any = true;
-                    if self.round(branch, index, element, false)? == Flow::Break {
+                    if self.round(branch, index, &element)? == Flow::Break {
                         break;
                     }
                 }
@@ -243,19 +243,12 @@ impl<'a> Exec<'a> {
         }
     }
 
-    fn round(
-        &mut self,
-        branch: &Branch,
-        index: Value,
-        element: Value,
-        over_int: bool,
-    ) -> Result<Flow, TemplateError> {
+    fn round(&mut self, branch: &Branch, index: Value, element: &Value) -> Result<Flow, TemplateError> {
         self.step()?;
         let scope = self.variables.len();
         let pipe = &branch.pipe;
         let values = match pipe.variables.len() {
             2 => vec![index, element.clone()],
-            1 if over_int => vec![index],
             _ => vec![element.clone()],
         };
         for (name, value) in pipe.variables.iter().zip(values) {
@@ -265,7 +258,7 @@ impl<'a> Exec<'a> {
                 self.variables.push((Arc::clone(name), value));
             }
         }
-        let flow = self.list(&branch.body, &element)?;
+        let flow = self.list(&branch.body, element)?;
         self.variables.truncate(scope);
         Ok(flow)
     }

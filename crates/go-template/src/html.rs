@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::escape::{escape_js, push_percent, push_unicode};
+use crate::escape::push_percent;
 use crate::{Value, printf};
 
 /// What Go puts in the place of a value that is not safe where it stands.
@@ -246,7 +246,7 @@ impl HtmlContext {
 
     fn js_value(&self, value: &Value, text: &str) -> String {
         if self.js_quote.is_some() {
-            return escape_js(text).replace('`', "\\u0060").replace('/', "\\/");
+            return js_inner(text);
         }
         match value {
             Value::Nil | Value::NoValue => " null ".to_owned(),
@@ -267,15 +267,41 @@ fn js_string(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '<' | '>' | '&' | '\'' | '\u{2028}' | '\u{2029}' => push_unicode(&mut out, c),
-            c if c.is_control() => push_unicode(&mut out, c),
-            c => out.push(c),
+            c => push_js(&mut out, c),
         }
     }
     out.push('"');
+    // A quote of the other kind could end an attribute.
+    out.replace('\'', "\\u0027")
+}
+
+/// Text for the inside of a string that the template has opened.
+fn js_inner(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '/' => out.push_str("\\/"),
+            '"' | '\'' | '`' | '+' => push_unicode_lower(&mut out, c),
+            c => push_js(&mut out, c),
+        }
+    }
     out
+}
+
+fn push_js(out: &mut String, c: char) {
+    match c {
+        '\\' => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => push_unicode_lower(out, c),
+        c if c.is_control() => push_unicode_lower(out, c),
+        c => out.push(c),
+    }
+}
+
+fn push_unicode_lower(out: &mut String, c: char) {
+    out.push_str(&format!("\\u{:04x}", u32::from(c)));
 }
 
 fn escape(text: &str, unquoted: bool) -> String {

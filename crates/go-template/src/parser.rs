@@ -399,12 +399,8 @@ impl<'t> Parser<'t> {
             match token.kind {
                 Kind::Space => continue,
                 Kind::RightDelim | Kind::RightParen => self.at -= 1,
-                Kind::Pipe => {
-                    self.skip_space();
-                    if matches!(self.peek().kind, Kind::RightDelim | Kind::RightParen) {
-                        return self.fail(token, "missing value for command");
-                    }
-                }
+                // As in Go, a pipe may end a pipeline.
+                Kind::Pipe => {}
                 _ => return self.unexpected(token, "operand"),
             }
             break;
@@ -419,6 +415,8 @@ impl<'t> Parser<'t> {
         let Some(operand) = self.term()? else {
             return Ok(None);
         };
+        // Go places a chain at its first dot after the first operand.
+        let chain_pos = self.peek().pos;
         let mut names = Vec::new();
         while self.peek().kind == Kind::Field {
             names.push(self.next().text[1..].to_owned());
@@ -443,7 +441,7 @@ impl<'t> Parser<'t> {
                 OperandKind::Chain(Box::new(Operand { pos, kind }), names)
             }
         };
-        Ok(Some(Operand { pos, kind }))
+        Ok(Some(Operand { pos: chain_pos, kind }))
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {

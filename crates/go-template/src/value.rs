@@ -62,6 +62,7 @@ impl Map {
 }
 
 /// A struct, or a value of a named type with methods. Every method has a default that says "not this kind".
+#[expect(clippy::len_without_is_empty, reason = "most types have no length at all")]
 pub trait Object: Debug + Send + Sync {
     /// Go's name of the type, for error messages and `%T`.
     fn type_name(&self) -> &str;

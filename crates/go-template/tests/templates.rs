@@ -150,7 +150,7 @@ fn missing_keys_follow_the_option() {
         (
             "{{.Labels.nope}}",
             MissingKey::Error,
-            Err("template: t:1:2: executing \"t\" at <.Labels.nope>: map has no entry for key \"nope\""),
+            Err("template: t:1:9: executing \"t\" at <.Labels.nope>: map has no entry for key \"nope\""),
         ),
     ] {
         let expected = expected.map(str::to_owned).map_err(str::to_owned);

@@ -1,5 +1,6 @@
 //! Evaluating pipelines, commands and operands.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::Exec;
@@ -53,7 +54,7 @@ impl Exec<'_> {
                 let receiver = self.operand(operand, dot)?;
                 self.chain(first, receiver, names, CallArgs { rest, dot, last })
             }
-            OperandKind::Function(name) => self.function(first, name, CallArgs { rest, dot, last }),
+            OperandKind::Function(name) => self.function(command, first, name, CallArgs { rest, dot, last }),
             OperandKind::Nil => self.fail_at(first, "nil is not a command"),
             OperandKind::Pipe(_) | OperandKind::Dot | OperandKind::Constant(..) => {
                 self.takes_no_args(first, rest, last.as_ref())?;
@@ -95,7 +96,7 @@ impl Exec<'_> {
                 let receiver = self.operand(inner, dot)?;
                 self.fields(operand, receiver, names)
             }
-            OperandKind::Function(name) => self.call_by_name(operand, name, &[]),
+            OperandKind::Function(name) => self.call_by_name(operand, (operand.pos, operand), name, &[]),
         }
     }
 
@@ -134,7 +135,7 @@ impl Exec<'_> {
             }
             Value::Object(object) => {
                 if let Some(result) = object.call(name, args) {
-                    return self.called(at, name, result);
+                    return self.called((at.pos, at), name, result);
                 }
                 object.field(name).map_or_else(|| object.map_zero().map(Err), |value| Some(Ok(value)))
             }
@@ -170,7 +171,7 @@ impl Exec<'_> {
         }
     }
 
-    fn function(&mut self, first: &Operand, name: &str, args: CallArgs<'_>) -> Evaluated {
+    fn function(&mut self, command: &Command, first: &Operand, name: &str, args: CallArgs<'_>) -> Evaluated {
         // These two stop at the operand that decides; what follows is not evaluated.
         if (name == "and" || name == "or") && (!args.rest.is_empty() || args.last.is_some()) {
             let mut value = Value::Nil;
@@ -183,10 +184,17 @@ impl Exec<'_> {
             return Ok(args.last.unwrap_or(value));
         }
         let values = self.arguments(args)?;
-        self.call_by_name(first, name, &values)
+        self.call_by_name(first, (command.pos, command), name, &values)
     }
 
-    fn call_by_name(&mut self, at: &Operand, name: &str, args: &[Value]) -> Evaluated {
+    /// Calls a function; `shown` is what an error of the function itself points at.
+    fn call_by_name(
+        &mut self,
+        at: &Operand,
+        shown: (usize, &dyn Display),
+        name: &str,
+        args: &[Value],
+    ) -> Evaluated {
         let Some(function) = self.functions.get(name) else {
             return self.fail_at(at, format!("{name:?} is not a defined function"));
         };
@@ -199,14 +207,19 @@ impl Exec<'_> {
                 .fail_at(at, format!("wrong number of args for {name}: want {at_least}{wanted} got {got}"));
         }
         let result = self.call(&function, args);
-        self.called(at, name, result)
+        self.called(shown, name, result)
     }
 
-    fn called(&self, at: &Operand, name: &str, result: Result<Value, CallError>) -> Evaluated {
+    fn called(
+        &self,
+        (pos, node): (usize, &dyn Display),
+        name: &str,
+        result: Result<Value, CallError>,
+    ) -> Evaluated {
         match result {
             Ok(value) => Ok(value),
             Err(CallError::Template(error)) if matches!(*error, TemplateError::Limit { .. }) => Err(*error),
-            Err(error) => self.fail_at(at, format!("error calling {name}: {error}")),
+            Err(error) => self.fail(pos, node, format!("error calling {name}: {error}")),
         }
     }
 }

@@ -1,18 +1,16 @@
 //! Floats in Go's formats.
 
-/// `%v`: the shortest digits that read back, with an exponent below 1e-4 and from 1e21 on.
-pub(super) fn shortest(value: f64) -> String {
-    general_shortest(value, 21)
-}
+/// From which power of ten on the shortest form has an exponent.
+const EXPONENT_FROM: i32 = 6;
 
-/// `%g` without a precision: an exponent below 1e-4 and from `exponent_from` (21 for `%v` and `%g`) on.
-pub(super) fn general_shortest(value: f64, exponent_from: i32) -> String {
+/// `%v` and `%g`: the shortest digits that read back, with an exponent below 1e-4 and from 1e6 on.
+pub(super) fn shortest(value: f64) -> String {
     if let Some(text) = special(value) {
         return text.to_owned();
     }
     let scientific = format!("{value:e}");
     let exponent: i32 = scientific.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
-    if exponent < -4 || exponent >= exponent_from {
+    if !(-4..EXPONENT_FROM).contains(&exponent) {
         return go_exponent(&scientific, 'e');
     }
     format!("{value}")
@@ -29,7 +27,7 @@ pub(super) fn formatted(verb: char, value: f64, precision: Option<usize>, sharp:
         _ => {
             let exponent_char = if verb == 'G' { 'E' } else { 'e' };
             match precision {
-                None => general_shortest(value, 21).replace('e', if verb == 'G' { "E" } else { "e" }),
+                None => shortest(value).replace('e', if verb == 'G' { "E" } else { "e" }),
                 Some(digits) => general(value, digits.max(1), exponent_char, sharp),
             }
         }

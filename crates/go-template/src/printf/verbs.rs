@@ -169,6 +169,7 @@ fn string(spec: &Spec, verb: char, text: &str) -> String {
     };
     match verb {
         'q' if spec.sharp && !cut.contains(['`', '\n', '\r']) => spec.pad(&format!("`{cut}`")),
+        'q' if spec.plus => spec.pad(&ascii_only(&quoted(&cut))),
         'q' => spec.pad(&quoted(&cut)),
         'x' | 'X' => {
             let bytes = cut.as_bytes();
@@ -187,6 +188,18 @@ fn string(spec: &Spec, verb: char, text: &str) -> String {
 fn quoted(text: &str) -> String {
     let inner: String = text.chars().map(|c| escape_char(c, '"')).collect();
     format!("\"{inner}\"")
+}
+
+/// `%+q`: what is not ASCII as escapes.
+fn ascii_only(quoted: &str) -> String {
+    quoted
+        .chars()
+        .map(|c| match u32::from(c) {
+            0..0x80 => c.to_string(),
+            code @ 0x80..0x10000 => format!("\\u{code:04x}"),
+            code => format!("\\U{code:08x}"),
+        })
+        .collect()
 }
 
 fn escape_char(c: char, quote: char) -> String {
