@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error parsing regexp: {reason}: `{pattern}`")]
 pub struct RegexError {
-    /// The pattern as given.
+    /// The part of the pattern that is wrong, as Go shows it; the whole pattern where no part can be named.
     pub pattern: String,
     /// What is wrong with it.
     pub reason: String,

@@ -2,13 +2,42 @@
 
 use model::{MatchOp, Matcher};
 
-use crate::{Regex, RegexError};
+use crate::plan::Plan;
+use crate::translate::translate;
+use crate::{Regex, RegexError, literals};
 
 /// A label matcher ready to be used. A missing label compares as "".
 #[derive(Clone, Debug)]
 pub struct CompiledMatcher {
     matcher: Matcher,
-    regex: Option<Regex>,
+    regex: Option<CompiledPattern>,
+}
+
+#[derive(Clone, Debug)]
+struct CompiledPattern {
+    regex: Regex,
+    plan: Plan,
+    exact: Option<Vec<String>>,
+    prefix: String,
+    required: Option<Vec<String>>,
+}
+
+impl CompiledPattern {
+    fn new(pattern: &str) -> Result<Self, RegexError> {
+        let regex = Regex::anchored(pattern)?;
+        let hir = literals::parse(&format!("(?s:{})", translate(pattern)?));
+        let (plan, exact, prefix, required) = match &hir {
+            Some(hir) => {
+                (Plan::of(hir), literals::exact(hir), literals::prefix(hir).0, literals::required(hir))
+            }
+            None => (Plan::Regex, None, String::new(), None),
+        };
+        Ok(Self { regex, plan, exact, prefix, required })
+    }
+
+    fn is_match(&self, value: &str) -> bool {
+        self.plan.is_match(value).unwrap_or_else(|| self.regex.is_match(value))
+    }
 }
 
 impl CompiledMatcher {
@@ -16,7 +45,7 @@ impl CompiledMatcher {
     pub fn new(matcher: Matcher) -> Result<Self, RegexError> {
         let regex = match matcher.op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(Regex::anchored(&matcher.value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(CompiledPattern::new(&matcher.value)?),
         };
         Ok(Self { matcher, regex })
     }
@@ -36,8 +65,8 @@ impl CompiledMatcher {
         match (&self.regex, self.matcher.op) {
             (None, MatchOp::Equal) => value == self.matcher.value,
             (None, _) => value != self.matcher.value,
-            (Some(regex), MatchOp::Regex) => regex.is_match(value),
-            (Some(regex), _) => !regex.is_match(value),
+            (Some(pattern), MatchOp::Regex) => pattern.is_match(value),
+            (Some(pattern), _) => !pattern.is_match(value),
         }
     }
 
@@ -46,90 +75,48 @@ impl CompiledMatcher {
         self.matches("")
     }
 
-    /// The only values that can pass, where the matcher is an equality or an alternation of literals.
+    /// The only values that can pass, where the matcher is an equality or a pattern of few known texts.
     pub fn literal_values(&self) -> Option<Vec<&str>> {
-        match self.matcher.op {
-            MatchOp::Equal => Some(vec![&self.matcher.value]),
-            MatchOp::Regex => literal_alternatives(&self.matcher.value),
-            MatchOp::NotEqual | MatchOp::NotRegex => None,
-        }
-    }
-
-    /// The bytes that every passing value starts with; empty where none are known.
-    pub fn literal_prefix(&self) -> &str {
-        match self.matcher.op {
-            MatchOp::Regex => {
-                let pattern = self.matcher.value.as_str();
-                let end = pattern.find(is_meta).unwrap_or(pattern.len());
-                let rest = &pattern[end..];
-                // An alternation anywhere, or a quantifier on the last character, takes the certainty away.
-                if pattern.contains('|') {
-                    return "";
-                }
-                if rest.starts_with(['*', '?', '{']) {
-                    let last = pattern[..end].char_indices().next_back().map_or(0, |(at, _)| at);
-                    return &pattern[..last];
-                }
-                &pattern[..end]
+        match (self.matcher.op, &self.regex) {
+            (MatchOp::Equal, _) => Some(vec![&self.matcher.value]),
+            (MatchOp::Regex, Some(pattern)) => {
+                pattern.exact.as_ref().map(|texts| texts.iter().map(String::as_str).collect())
             }
-            MatchOp::Equal => &self.matcher.value,
-            MatchOp::NotEqual | MatchOp::NotRegex => "",
+            _ => None,
         }
     }
-}
 
-fn is_meta(c: char) -> bool {
-    matches!(c, '\\' | '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$')
-}
+    /// The only values that can not pass, where the matcher is `!=` or `!~` of few known texts.
+    pub fn excluded_values(&self) -> Option<Vec<&str>> {
+        match (self.matcher.op, &self.regex) {
+            (MatchOp::NotEqual, _) => Some(vec![&self.matcher.value]),
+            (MatchOp::NotRegex, Some(pattern)) => {
+                pattern.exact.as_ref().map(|texts| texts.iter().map(String::as_str).collect())
+            }
+            _ => None,
+        }
+    }
 
-fn literal_alternatives(pattern: &str) -> Option<Vec<&str>> {
-    let body = match pattern.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
-        Some(inner) if !inner.starts_with('?') => inner,
-        _ => pattern,
-    };
-    let alternatives: Vec<&str> = body.split('|').collect();
-    alternatives.iter().all(|text| !text.contains(is_meta)).then_some(alternatives)
+    /// The text that every passing value starts with; empty where none is known.
+    pub fn literal_prefix(&self) -> &str {
+        match (self.matcher.op, &self.regex) {
+            (MatchOp::Regex, Some(pattern)) => &pattern.prefix,
+            (MatchOp::Equal, _) => &self.matcher.value,
+            _ => "",
+        }
+    }
+
+    /// Texts of which every passing value contains at least one; `None` where no such set is known.
+    pub fn required_literals(&self) -> Option<&[String]> {
+        match (self.matcher.op, &self.regex) {
+            (MatchOp::Regex, Some(pattern)) => pattern.required.as_deref(),
+            (MatchOp::Equal, _) if !self.matcher.value.is_empty() => {
+                Some(std::slice::from_ref(&self.matcher.value))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn compile(op: MatchOp, value: &str) -> CompiledMatcher {
-        CompiledMatcher::new(Matcher::new("l", op, value)).expect(value)
-    }
-
-    #[test]
-    fn matchers_are_anchored_and_see_missing_as_empty() {
-        let regex = compile(MatchOp::Regex, "a.c|b");
-        assert!(regex.matches("abc") && regex.matches("a\nc") && regex.matches("b"));
-        assert!(!regex.matches("xabc") && !regex.matches("bb") && !regex.matches_empty());
-        assert!(
-            compile(MatchOp::NotEqual, "x").matches_empty() && compile(MatchOp::Regex, ".*").matches_empty()
-        );
-        assert!(CompiledMatcher::new(Matcher::new("l", MatchOp::Regex, "a)(b")).is_err());
-    }
-
-    #[test]
-    fn literals_are_found_only_where_they_are_certain() {
-        for (pattern, values) in [
-            ("a|b", Some(vec!["a", "b"])),
-            ("(a|b)", Some(vec!["a", "b"])),
-            ("a|", Some(vec!["a", ""])),
-            ("a.|b", None),
-            ("(?i)a", None),
-        ] {
-            assert_eq!(compile(MatchOp::Regex, pattern).literal_values(), values, "{pattern}");
-        }
-        for (pattern, prefix) in [
-            ("api-.*", "api-"),
-            ("apis?", "api"),
-            ("a|b", ""),
-            ("(?i)api", ""),
-            ("ab{0,1}", "a"),
-            ("a+", "a"),
-        ] {
-            assert_eq!(compile(MatchOp::Regex, pattern).literal_prefix(), prefix, "{pattern}");
-        }
-    }
-}
+mod tests;
