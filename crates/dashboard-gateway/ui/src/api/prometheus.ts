@@ -1,0 +1,139 @@
+// The metrics server's API, as Prometheus defines it.
+
+import { call } from "./http";
+
+export type LabelSet = Record<string, string>;
+
+export interface Series {
+  labels: LabelSet;
+  /** Seconds since the epoch. */
+  times: number[];
+  values: number[];
+}
+
+export interface QueryResult {
+  type: "vector" | "matrix" | "scalar" | "string";
+  series: Series[];
+  warnings: string[];
+  infos: string[];
+}
+
+interface Envelope<T> {
+  status: string;
+  data: T;
+  warnings?: string[];
+  infos?: string[];
+}
+
+type Point = [number, string];
+interface RawResult {
+  resultType: QueryResult["type"];
+  result: { metric: LabelSet; value?: Point; values?: Point[]; histogram?: [number, { count: string }]; histograms?: [number, { count: string }][] }[] | Point;
+}
+
+export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal): Promise<QueryResult> {
+  const start = Math.floor(from / step) * step;
+  const form = new URLSearchParams({ query, start: String(start), end: String(to), step: String(step) });
+  return result(await call<Envelope<RawResult>>("prometheus/api/v1/query_range", { form, signal }));
+}
+
+export async function queryInstant(query: string, time?: number, signal?: AbortSignal): Promise<QueryResult> {
+  const form = new URLSearchParams({ query });
+  if (time !== undefined) form.set("time", String(time));
+  return result(await call<Envelope<RawResult>>("prometheus/api/v1/query", { form, signal }));
+}
+
+function result(envelope: Envelope<RawResult>): QueryResult {
+  const { resultType, result } = envelope.data;
+  const common = { type: resultType, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };
+  if (resultType === "scalar" || resultType === "string") {
+    const [time, value] = result as Point;
+    return { ...common, series: [{ labels: {}, times: [time], values: [parseValue(value)] }] };
+  }
+  const series = (result as Exclude<RawResult["result"], Point>).map((entry) => {
+    // A native histogram is shown by its count.
+    const histograms = entry.histograms ?? (entry.histogram ? [entry.histogram] : []);
+    const points = entry.values ?? (entry.value ? [entry.value] : histograms.map(([time, h]): Point => [time, h.count]));
+    return { labels: entry.metric, times: points.map((p) => p[0]), values: points.map((p) => parseValue(p[1])) };
+  });
+  return { ...common, series };
+}
+
+export function parseValue(text: string): number {
+  return text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+}
+
+export async function labelNames(signal?: AbortSignal): Promise<string[]> {
+  return (await call<Envelope<string[]>>("prometheus/api/v1/labels", { signal })).data;
+}
+
+export async function labelValues(label: string, match?: string, from?: number, to?: number): Promise<string[]> {
+  const params = new URLSearchParams();
+  if (match) params.set("match[]", match);
+  if (from !== undefined && to !== undefined) {
+    params.set("start", String(from));
+    params.set("end", String(to));
+  }
+  return (await call<Envelope<string[]>>(`prometheus/api/v1/label/${encodeURIComponent(label)}/values?${params}`)).data;
+}
+
+export async function seriesOf(match: string, from: number, to: number): Promise<LabelSet[]> {
+  const params = new URLSearchParams({ "match[]": match, start: String(from), end: String(to) });
+  return (await call<Envelope<LabelSet[]>>(`prometheus/api/v1/series?${params}`)).data;
+}
+
+export interface Target {
+  discoveredLabels: LabelSet;
+  labels: LabelSet;
+  scrapePool: string;
+  scrapeUrl: string;
+  lastError: string;
+  lastScrape: string;
+  lastScrapeDuration: number;
+  health: "up" | "down" | "unknown";
+  scrapeInterval: string;
+  scrapeTimeout: string;
+}
+
+export interface Targets {
+  activeTargets: Target[];
+  droppedTargets: { discoveredLabels: LabelSet; droppedBy?: string }[];
+}
+
+export async function targets(signal?: AbortSignal): Promise<Targets> {
+  return (await call<Envelope<Targets>>("prometheus/api/v1/targets", { signal })).data;
+}
+
+export interface RuleAlert {
+  labels: LabelSet;
+  annotations: LabelSet;
+  state: "pending" | "firing" | "inactive";
+  activeAt: string;
+  value: string;
+}
+
+export interface Rule {
+  type: "alerting" | "recording";
+  name: string;
+  query: string;
+  duration?: number;
+  state?: "pending" | "firing" | "inactive" | "unknown";
+  health: string;
+  lastError?: string;
+  labels?: LabelSet;
+  annotations?: LabelSet;
+  alerts?: RuleAlert[];
+}
+
+export interface RuleGroup {
+  name: string;
+  file: string;
+  interval: number;
+  rules: Rule[];
+}
+
+/** Rule groups of the metrics server or of the log server, which speaks the same shape. */
+export async function ruleGroups(server: "metrics" | "logs", signal?: AbortSignal): Promise<RuleGroup[]> {
+  const path = server === "metrics" ? "prometheus/api/v1/rules" : "loki/prometheus/api/v1/rules";
+  return (await call<Envelope<{ groups: RuleGroup[] }>>(path, { signal })).data.groups;
+}

@@ -1,0 +1,81 @@
+// A chart of one PromQL query, loaded when it comes into view.
+
+import { useMemo } from "react";
+import { queryRange, type LabelSet } from "../api/prometheus";
+import { alignSeries } from "../charts/align";
+import { TimeSeries } from "../charts/time-series";
+import { nameSeries } from "../format/legend";
+import { navigate } from "../router";
+import { useLoad, useShared, useVisible, useWidth } from "../state";
+import { stepFor } from "../time/range";
+import type { ChartQuery } from "../pages/queries";
+import { Empty, Failure, Loading, Panel } from "./states";
+
+export function QueryChart(props: { chart: (window: string) => ChartQuery; emptyText: string; height?: number }) {
+  const shared = useShared();
+  const [ref, visible] = useVisible<HTMLDivElement>();
+  const width = useWidth(ref) || 600;
+  const step = stepFor(shared.resolved, width);
+  const chart = props.chart(`${Math.max(step + 5, 30)}s`);
+  const { from, to } = shared.resolved;
+  const { data, error, loading, busy } = useLoad(
+    `${chart.query}/${shared.range.from}/${shared.range.to}`,
+    (signal) => queryRange(chart.query, from / 1000, to / 1000, step, signal),
+    [shared.tick, step],
+    visible,
+  );
+  const [times, lines] = useMemo(() => {
+    if (!data) return [[], []];
+    const [axis, ...columns] = alignSeries(data.series, step);
+    const labels = data.series.map((series) => series.labels);
+    const names = distinct(nameSeries(labels, chart.legend), labels);
+    return [axis, columns.map((values, i) => ({ name: names[i]!, labels: labels[i]!, values }))];
+  }, [data, step, chart.legend]);
+  const height = props.height ?? 170;
+  return (
+    <div ref={ref}>
+      <Panel
+        title={chart.title}
+        busy={busy && !loading}
+        actions={
+          <button type="button" className="icon quiet" title="Open in Explore" aria-label={`Open ${chart.title} in Explore`} onClick={() => navigate("explore", { metrics: chart.query })}>
+            ↗
+          </button>
+        }
+      >
+        {error ? (
+          <Failure error={error} retry={shared.reload} />
+        ) : !visible || loading ? (
+          <Loading height={height + 90} />
+        ) : lines.length === 0 ? (
+          <Empty height={height + 60}>{props.emptyText}</Empty>
+        ) : (
+          <TimeSeries
+            times={times}
+            lines={lines}
+            range={shared.resolved}
+            height={height}
+            unit={chart.unit}
+            axisLabel={chart.axis}
+            legendCalcs={["mean", "lastNotNull"]}
+            onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
+            onZoomOut={() => shared.setRange({ from: String(Math.round(from - (to - from) / 2)), to: String(Math.round(to + (to - from) / 2)) })}
+            onLogs={(start, end, labels) => openLogs(start, end, labels)}
+          />
+        )}
+      </Panel>
+    </div>
+  );
+}
+
+/** Names that stand for several instances get the instance beside them. */
+function distinct(names: string[], labels: LabelSet[]): string[] {
+  return names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} @ ${labels[i]!.instance ?? i}`));
+}
+
+function openLogs(start: number, end: number, labels: LabelSet[]) {
+  const names = [...new Set(labels.map((set) => set.name).filter((name) => name !== undefined))];
+  const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+  const query = names.length > 0 && names.length <= 20 ? `{container=~${JSON.stringify(pattern)}}` : '{containers=~".+"}';
+  navigate("explore", { logs: query, from: String(Math.round(start)), to: String(Math.round(end)) });
+}
