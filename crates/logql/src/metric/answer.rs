@@ -1,0 +1,75 @@
+//! The answer of a metric query.
+
+use model::{Labels, TimestampMs};
+
+use super::{StepSeries, Steps, Value};
+use crate::LogqlError;
+
+/// A point of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// When, in ms.
+    pub timestamp: TimestampMs,
+    /// The value.
+    pub value: f64,
+}
+
+/// A series of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuerySeries {
+    /// Its labels.
+    pub labels: Labels,
+    /// Its points, oldest first; steps without a value have none.
+    pub points: Vec<Point>,
+}
+
+/// What a metric query answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricAnswer {
+    /// Numbers only, at one time.
+    Scalar(Point),
+    /// One point per series, in order of labels unless the query ranks them.
+    Vector(Vec<(Labels, Point)>),
+    /// Series over a range, in order of labels.
+    Matrix(Vec<QuerySeries>),
+}
+
+/// Makes the answer, within the limit of series (0 for none).
+pub(crate) fn answer(value: Value, steps: Steps, series_max: usize) -> Result<MetricAnswer, LogqlError> {
+    let millis = |idx: usize| steps.at(idx).div_euclid(1_000_000);
+    let (mut series, ranked) = match value {
+        Value::Scalar(value) if steps.is_instant => {
+            return Ok(MetricAnswer::Scalar(Point { timestamp: millis(0), value }));
+        }
+        Value::Scalar(value) => {
+            (vec![StepSeries { labels: Labels::empty(), values: vec![Some(value); steps.count] }], false)
+        }
+        Value::Vector { series, ranked } => (series, ranked),
+    };
+    series.retain(|series| series.values.iter().any(Option::is_some));
+    if series_max > 0 && series.len() > series_max {
+        return Err(LogqlError::TooManySeries { limit: series_max });
+    }
+    if !(ranked && steps.is_instant) {
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    }
+    if steps.is_instant {
+        let point = |value: &Option<f64>| value.map(|value| Point { timestamp: millis(0), value });
+        let vector = series
+            .into_iter()
+            .filter_map(|series| Some((series.labels, series.values.first().and_then(point)?)))
+            .collect();
+        return Ok(MetricAnswer::Vector(vector));
+    }
+    let matrix = series
+        .into_iter()
+        .map(|series| {
+            let points = series.values.iter().enumerate();
+            let points = points
+                .filter_map(|(idx, value)| value.map(|value| Point { timestamp: millis(idx), value }))
+                .collect();
+            QuerySeries { labels: series.labels, points }
+        })
+        .collect();
+    Ok(MetricAnswer::Matrix(matrix))
+}
