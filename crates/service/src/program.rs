@@ -80,6 +80,19 @@ pub fn run_main<P: Program>() -> ExitCode {
     }
 }
 
+/// Makes a service from arguments as its own `main` would, without subcommands: for a process that runs several services.
+/// `arguments` begin with the program's name.
+pub async fn build_from_arguments<P: Program>(
+    arguments: Vec<String>,
+    process: &Process,
+) -> Result<P::App, Failure> {
+    let command = command_line::<P>();
+    let arguments = flags::normalize(&command, arguments);
+    let matches =
+        command.try_get_matches_from(arguments).map_err(|error| Failure::usage(error.to_string()))?;
+    P::build(flags_of::<P>(&matches)?, process).await
+}
+
 /// The whole command line of a program: for its `completions`, its man page and tests.
 pub fn command_line<P: Program>() -> Command {
     let level = Arg::new("kit-log-level")

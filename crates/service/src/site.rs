@@ -52,6 +52,8 @@ pub struct SiteOptions {
     pub cors: Option<OriginPredicate>,
     /// Prometheus' web configuration file.
     pub web_config: Option<PathBuf>,
+    /// Whether the service's own router answers `/metrics`, because it shows more than its registry.
+    pub own_metrics_route: bool,
 }
 
 impl SiteOptions {
@@ -68,6 +70,7 @@ impl SiteOptions {
             read_timeout: Duration::from_secs(300),
             cors: None,
             web_config: None,
+            own_metrics_route: false,
         }
     }
 }
@@ -179,11 +182,12 @@ impl Site {
             let (lifecycle, ready_text) = (lifecycle.clone(), options.ready_text);
             get(move || ready(lifecycle.clone(), ready_text))
         };
-        Router::new()
+        let routes =
+            if options.own_metrics_route { Router::new() } else { Router::new().route("/metrics", metrics) };
+        routes
             .route("/-/healthy", get(move || async move { text(StatusCode::OK, healthy) }))
             .route("/-/ready", ready.clone())
             .route("/ready", ready)
-            .route("/metrics", metrics)
             .route("/-/reload", self.reload_route())
             .route("/-/quit", self.quit_route())
     }
