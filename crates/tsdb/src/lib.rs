@@ -1,1 +1,29 @@
-//! Prometheus' data directory: head, WAL, blocks, index, compaction, retention.
+//! Prometheus' data directory: head, write-ahead log, blocks, index, compaction, retention.
+//!
+//! What is written here, Prometheus and promtool open, and the other way round. Invariants: a committed batch is in the log
+//! before it is visible; a series' samples are applied in the order in which they are logged; nothing here starts a thread,
+//! reads a clock or opens a file by itself: [`sys::Clock`] and [`sys::Fs`] are passed in, and a service drives
+//! [`Db::sync_if_due`] and [`Db::maintain`].
+
+#![warn(missing_docs)]
+#![allow(dead_code, reason = "block writing and compaction, which use the rest, come with the next commit")]
+
+mod block;
+mod chunk_handle;
+mod db;
+mod error;
+mod head;
+mod intervals;
+mod metrics;
+mod options;
+mod reencode;
+mod select;
+mod stats;
+mod wal;
+
+pub use db::{Db, Environment};
+pub use error::{Error, Result};
+pub use head::label_index::{Cardinality, NamedCount};
+pub use metrics::{Counters, ReplayProgress};
+pub use options::{DbOptions, Limits, SyncPolicy};
+pub use stats::DbStats;

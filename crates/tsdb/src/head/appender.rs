@@ -1,0 +1,457 @@
+//! A batch on its way into the head: checked as it comes, logged and applied at commit.
+
+use std::sync::atomic::Ordering;
+
+use metric_storage_api::{AppendRejection, Appender, CommitSummary, SeriesRef, StorageError};
+use model::{Exemplar, FloatHistogram, Labels, MetricMetadata, TimestampMs};
+
+use super::chunk_files::ClosedChunk;
+use super::series::Applied;
+use super::validate::{check_histogram, check_labels};
+use super::{SHARDS, SeriesId, from_ref, slot_of};
+use crate::Db;
+use crate::metrics::Count;
+use crate::options::SyncPolicy;
+use crate::wal::record::{self, RefHistogram, RefSample};
+use crate::wal::writer::RecordBatch;
+
+/// A batch of samples for one database.
+#[derive(Debug)]
+pub(crate) struct HeadAppender<'a> {
+    db: &'a Db,
+    samples: Vec<PendingSample>,
+    histograms: Vec<PendingHistogram>,
+    exemplars: Vec<(Labels, u64, Exemplar)>,
+    metadata: Vec<(SeriesId, u32, u64, MetricMetadata)>,
+    series_created: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PendingSample {
+    series: SeriesId,
+    generation: u32,
+    wal_ref: u64,
+    timestamp: i64,
+    value: f64,
+}
+
+#[derive(Debug)]
+struct PendingHistogram {
+    series: SeriesId,
+    generation: u32,
+    wal_ref: u64,
+    timestamp: i64,
+    histogram: FloatHistogram,
+}
+
+/// What applying a batch has done.
+#[derive(Debug, Default)]
+struct Outcome {
+    summary: CommitSummary,
+    late: Vec<RefSample>,
+    /// Late chunks that were closed: the samples in them are no longer needed in the out-of-order log.
+    markers: Vec<(u64, u64)>,
+    out_of_order: u64,
+    chunks: u64,
+    min_time: i64,
+    max_time: i64,
+}
+
+impl Outcome {
+    fn note_late(&mut self, sample: &PendingSample, closed: Option<ClosedChunk>) {
+        if let Some(chunk) = closed {
+            self.markers.push((sample.wal_ref, chunk.place.0));
+            self.chunks += 1;
+        }
+        self.late.push(RefSample {
+            series: sample.wal_ref,
+            timestamp: sample.timestamp,
+            value: sample.value,
+        });
+    }
+}
+
+impl<'a> HeadAppender<'a> {
+    pub(crate) fn new(db: &'a Db) -> Self {
+        db.head.active_appenders.fetch_add(1, Ordering::Relaxed);
+        Self {
+            db,
+            samples: Vec::new(),
+            histograms: Vec::new(),
+            exemplars: Vec::new(),
+            metadata: Vec::new(),
+            series_created: 0,
+        }
+    }
+
+    fn create(&mut self, labels: &Labels) -> Result<SeriesRef, AppendRejection> {
+        let (head, limits) = (&self.db.head, &self.db.options.limits);
+        let (series, created) = head
+            .get_or_create(labels, None, |index| {
+                check_labels(labels, limits)?;
+                let name = labels.metric_name();
+                let over = |limit: &str, detail: String, setting: &str| AppendRejection::LimitReached {
+                    limit: limit.into(),
+                    detail: detail.into(),
+                    setting: setting.into(),
+                };
+                if limits.series_max > 0 && index.all().len() >= limits.series_max {
+                    let detail = format!("{} series, next of {name}", index.all().len());
+                    return Err(over("series", detail, "limits.series_max"));
+                }
+                let most = limits.series_per_metric_max;
+                if most > 0 && index.series_of_metric(name) >= most {
+                    let detail = format!("metric {name} has {most} series");
+                    return Err(over("series per metric", detail, "limits.series_per_metric_max"));
+                }
+                Ok(())
+            })
+            .inspect_err(|rejection| {
+                if matches!(rejection, AppendRejection::LimitReached { .. }) {
+                    self.db.counters.limited_series.add(1);
+                }
+            })?;
+        if created {
+            self.series_created += 1;
+            self.db.counters.series_created.add(1);
+        }
+        Ok(series)
+    }
+
+    /// Whether a sample that its series cannot take in order may be taken late.
+    fn late(&self, timestamp: i64, in_order_from: i64) -> Result<(), AppendRejection> {
+        let (counters, window) = (&self.db.counters, self.db.out_of_order_window_ms());
+        let newest = self.db.head.max_time.load(Ordering::Relaxed);
+        if window > 0 {
+            if timestamp >= newest.saturating_sub(window) {
+                return Ok(());
+            }
+            counters.too_old_samples.add(1);
+            return Err(AppendRejection::TooOld);
+        }
+        if timestamp < in_order_from {
+            counters.out_of_bound_samples.add(1);
+            return Err(AppendRejection::OutOfBounds);
+        }
+        counters.out_of_order_samples.add(1);
+        Err(AppendRejection::OutOfOrder)
+    }
+
+    fn log_records(&mut self) -> RecordBatch {
+        let compress = self.db.options.wal_compression;
+        let mut batch = RecordBatch::default();
+        let mut buf = Vec::new();
+        if !self.metadata.is_empty() {
+            let items: Vec<_> =
+                self.metadata.iter().map(|(.., wal_ref, item)| (*wal_ref, item.clone())).collect();
+            record::put_metadata(&mut buf, &items);
+            batch.push(&buf, compress);
+        }
+        if !self.samples.is_empty() {
+            buf.clear();
+            let samples = self.samples.iter().map(|sample| RefSample {
+                series: sample.wal_ref,
+                timestamp: sample.timestamp,
+                value: sample.value,
+            });
+            record::put_samples(&mut buf, samples);
+            batch.push(&buf, compress);
+        }
+        if !self.histograms.is_empty() {
+            let items: Vec<_> = self
+                .histograms
+                .iter()
+                .map(|item| RefHistogram {
+                    series: item.wal_ref,
+                    timestamp: item.timestamp,
+                    histogram: item.histogram.clone(),
+                })
+                .collect();
+            record::put_histograms(&items, |record| batch.push(record, compress));
+        }
+        if !self.exemplars.is_empty() {
+            buf.clear();
+            let items: Vec<_> =
+                self.exemplars.iter().map(|(_, wal_ref, exemplar)| (*wal_ref, exemplar.clone())).collect();
+            record::put_exemplars(&mut buf, &items);
+            batch.push(&buf, compress);
+        }
+        batch
+    }
+
+    fn apply(&mut self) -> Outcome {
+        let mut outcome = Outcome { min_time: i64::MAX, max_time: i64::MIN, ..Outcome::default() };
+        // By shard, so that each is locked once; stable, so that a series' samples keep their order.
+        self.samples.sort_by_key(|sample| sample.series as usize & (SHARDS - 1));
+        for group in self.samples.chunk_by(|a, b| (a.series ^ b.series) as usize & (SHARDS - 1) == 0) {
+            self.apply_samples(group, &mut outcome);
+        }
+        for item in &self.histograms {
+            self.apply_histogram(item, &mut outcome);
+        }
+        for (series, generation, _, metadata) in self.metadata.drain(..) {
+            let mut shard = self.db.head.shard(series);
+            if let Some(series) = shard.get_mut(slot_of(series), generation) {
+                series.extra.get_or_insert_default().metadata = Some(metadata);
+            }
+        }
+        let mut ring = self.db.head.exemplars.lock();
+        for (labels, wal_ref, exemplar) in self.exemplars.drain(..) {
+            if ring.check(&labels, &exemplar) == Ok(true) {
+                ring.add(labels, wal_ref, exemplar);
+                outcome.summary.exemplars += 1;
+            }
+        }
+        outcome
+    }
+
+    fn apply_samples(&self, group: &[PendingSample], outcome: &mut Outcome) {
+        let Some(first) = group.first() else { return };
+        let head = &self.db.head;
+        let (ctx, from) = (head.apply_context(), head.appendable_from());
+        let late_allowed = self.db.out_of_order_window_ms() > 0;
+        let mut shard = head.shard(first.series);
+        for sample in group {
+            let Some(series) = shard.get_mut(slot_of(sample.series), sample.generation) else {
+                outcome.out_of_order += 1;
+                continue;
+            };
+            let applied = if sample.timestamp < from {
+                Applied::OutOfOrder
+            } else {
+                series.append(sample.timestamp, sample.value, &ctx)
+            };
+            match applied {
+                Applied::Stored { cut } => outcome.chunks += u64::from(cut),
+                Applied::Same => continue,
+                Applied::OutOfOrder if late_allowed => {
+                    let Some(closed) = series.append_late(sample.timestamp, sample.value, &ctx) else {
+                        continue;
+                    };
+                    outcome.note_late(sample, closed);
+                }
+                Applied::OutOfOrder => {
+                    outcome.out_of_order += 1;
+                    continue;
+                }
+            }
+            outcome.summary.samples += 1;
+            outcome.min_time = outcome.min_time.min(sample.timestamp);
+            outcome.max_time = outcome.max_time.max(sample.timestamp);
+        }
+    }
+
+    fn apply_histogram(&self, item: &PendingHistogram, outcome: &mut Outcome) {
+        let head = &self.db.head;
+        let mut shard = head.shard(item.series);
+        let Some(series) = shard.get_mut(slot_of(item.series), item.generation) else { return };
+        match series.append_histogram(item.timestamp, &item.histogram, &head.apply_context()) {
+            Ok(Applied::Stored { cut }) => {
+                outcome.chunks += u64::from(cut);
+                outcome.summary.histograms += 1;
+                outcome.min_time = outcome.min_time.min(item.timestamp);
+                outcome.max_time = outcome.max_time.max(item.timestamp);
+            }
+            Ok(Applied::Same) => {}
+            Ok(Applied::OutOfOrder) | Err(_) => outcome.out_of_order += 1,
+        }
+    }
+
+    fn count(&self, outcome: &Outcome) {
+        let (counters, head) = (&self.db.counters, &self.db.head);
+        if outcome.min_time <= outcome.max_time {
+            head.note_times(outcome.min_time, outcome.max_time);
+        }
+        head.chunk_count.fetch_add(outcome.chunks as i64, Ordering::Relaxed);
+        counters.chunks_created.add(outcome.chunks);
+        counters.float_samples_appended.add(outcome.summary.samples);
+        counters.histogram_samples_appended.add(outcome.summary.histograms);
+        counters.exemplars_appended.add(outcome.summary.exemplars);
+        counters.out_of_order_samples.add(outcome.out_of_order);
+        counters.out_of_order_samples_appended.add(outcome.late.len() as u64);
+    }
+}
+
+impl Drop for HeadAppender<'_> {
+    fn drop(&mut self) {
+        self.db.head.active_appenders.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Appender for HeadAppender<'_> {
+    fn resolve(
+        &mut self,
+        key: &[u8],
+        make_labels: &mut dyn FnMut() -> Result<Labels, AppendRejection>,
+    ) -> Result<SeriesRef, AppendRejection> {
+        if key.is_empty() {
+            return self.create(&make_labels()?);
+        }
+        let (hash, found) = self.db.head.find_key(key);
+        if let Some(series) = found {
+            return Ok(series);
+        }
+        let series = self.create(&make_labels()?)?;
+        self.db.head.remember_key(hash, series);
+        Ok(series)
+    }
+
+    fn append(
+        &mut self,
+        series: SeriesRef,
+        timestamp: TimestampMs,
+        value: f64,
+    ) -> Result<(), AppendRejection> {
+        let head = &self.db.head;
+        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+        let from = head.appendable_from();
+        let (wal_ref, checked) = {
+            let mut shard = head.shard(id);
+            let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
+            series.touched = head.epoch.load(Ordering::Relaxed);
+            (series.wal_ref, series.check(timestamp, value))
+        };
+        match checked {
+            Ok(false) => return Ok(()),
+            Ok(true) if timestamp >= from => {}
+            Err(AppendRejection::DuplicateTimestamp) => {
+                self.db.counters.duplicate_samples.add(1);
+                return Err(AppendRejection::DuplicateTimestamp);
+            }
+            Ok(true) | Err(_) => self.late(timestamp, from)?,
+        }
+        // The series' own state does not know yet what the same batch has brought for it.
+        if let Some(last) = self.samples.last()
+            && last.series == id
+            && timestamp <= last.timestamp
+        {
+            if timestamp == last.timestamp {
+                let same = last.value.to_bits() == value.to_bits();
+                return if same { Ok(()) } else { Err(AppendRejection::DuplicateTimestamp) };
+            }
+            self.late(timestamp, from)?;
+        }
+        self.samples.push(PendingSample { series: id, generation, wal_ref, timestamp, value });
+        Ok(())
+    }
+
+    fn append_histogram(
+        &mut self,
+        series: SeriesRef,
+        timestamp: TimestampMs,
+        histogram: &FloatHistogram,
+    ) -> Result<(), AppendRejection> {
+        check_histogram(histogram)?;
+        let head = &self.db.head;
+        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+        let from = head.appendable_from();
+        let wal_ref = {
+            let mut shard = head.shard(id);
+            let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
+            series.touched = head.epoch.load(Ordering::Relaxed);
+            match series.check_histogram(timestamp, histogram) {
+                Ok(true) if timestamp >= from => {}
+                Ok(false) => return Ok(()),
+                Ok(true) => {
+                    self.db.counters.out_of_bound_samples.add(1);
+                    return Err(AppendRejection::OutOfBounds);
+                }
+                Err(rejection) => {
+                    self.db.counters.out_of_order_samples.add(1);
+                    return Err(rejection);
+                }
+            }
+            series.wal_ref
+        };
+        let histogram = histogram.clone();
+        self.histograms.push(PendingHistogram { series: id, generation, wal_ref, timestamp, histogram });
+        Ok(())
+    }
+
+    fn append_exemplar(&mut self, series: SeriesRef, exemplar: Exemplar) -> Result<(), AppendRejection> {
+        let head = &self.db.head;
+        if !head.exemplars.lock().is_enabled() {
+            return Ok(());
+        }
+        let (wal_ref, labels) = self.series_labels(series)?;
+        match head.exemplars.lock().check(&labels, &exemplar) {
+            Ok(true) => self.exemplars.push((labels, wal_ref, exemplar)),
+            Ok(false) => {}
+            Err(rejection) => {
+                self.db.counters.exemplars_out_of_order.add(1);
+                return Err(rejection);
+            }
+        }
+        Ok(())
+    }
+
+    fn update_metadata(
+        &mut self,
+        series: SeriesRef,
+        metadata: &MetricMetadata,
+    ) -> Result<(), AppendRejection> {
+        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+        let mut shard = self.db.head.shard(id);
+        let found = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
+        let known = found.extra.as_ref().and_then(|extra| extra.metadata.as_ref());
+        if known != Some(metadata) {
+            self.metadata.push((id, generation, found.wal_ref, metadata.clone()));
+        }
+        Ok(())
+    }
+
+    fn append_start(&mut self, series: SeriesRef, start: TimestampMs) -> Result<(), AppendRejection> {
+        let head = &self.db.head;
+        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+        let (wal_ref, last_time) = {
+            let mut shard = head.shard(id);
+            let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
+            (series.wal_ref, series.last_time)
+        };
+        let pending = self.samples.last().filter(|last| last.series == id).map(|last| last.timestamp);
+        if start <= last_time.max(pending.unwrap_or(i64::MIN)) || start < head.appendable_from() {
+            return Ok(());
+        }
+        self.samples.push(PendingSample { series: id, generation, wal_ref, timestamp: start, value: 0.0 });
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>) -> Result<CommitSummary, StorageError> {
+        let db = self.db;
+        let records = self.log_records();
+        if records.is_empty() && db.head.unlogged.lock().is_empty() {
+            return Ok(CommitSummary { series_created: self.series_created, ..CommitSummary::default() });
+        }
+        let (outcome, number, must_sync) = {
+            // Held until the batch is applied: a series' samples are applied in the order in which they are logged.
+            let mut log = db.wal.lock();
+            let number = db.write_log(&mut log, &records)?;
+            let _no_reader = db.head.visibility.write();
+            let outcome = self.apply();
+            self.count(&outcome);
+            (outcome, number, log.must_sync())
+        };
+        if let Err(error) = db.head.files.flush() {
+            // The log has the samples, the buffer has the chunks: nothing is lost, and the next flush tries again.
+            tracing::warn!(error = %error, "head chunks could not be written");
+        }
+        if !outcome.late.is_empty() {
+            db.write_late_log(&outcome.late, &outcome.markers)?;
+        }
+        if must_sync || db.options.sync == SyncPolicy::Always {
+            db.sync_commit(number, !outcome.late.is_empty())?;
+        }
+        Ok(CommitSummary { series_created: self.series_created, ..outcome.summary })
+    }
+}
+
+impl HeadAppender<'_> {
+    fn series_labels(&self, series: SeriesRef) -> Result<(u64, Labels), AppendRejection> {
+        let head = &self.db.head;
+        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+        let index = head.index.read();
+        let mut shard = head.shard(id);
+        let found = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
+        Ok((found.wal_ref, index.labels(&found.pairs)))
+    }
+}

@@ -1,0 +1,375 @@
+//! From the directory back into memory: head chunks, checkpoint, log, out-of-order log.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use hashbrown::HashMap;
+use metric_storage_api::SeriesRef;
+use sys::Fs;
+
+use super::chunk_files::{ChunkPlace, ClosedChunk, FoundChunk};
+use super::series::Applied;
+use super::{Head, SeriesId, from_ref, slot_of};
+use crate::metrics::{Count, Counters, ReplayProgress};
+use crate::wal::reader::{SegmentReport, read_segment};
+use crate::wal::record::{self, Record, RefHistogram, RefSample};
+use crate::wal::{list_segments, segment_path};
+use crate::{Error, Result};
+
+const CHECKPOINT_PREFIX: &str = "checkpoint.";
+/// The most bytes of a segment that is written anew because it was damaged.
+const SEGMENT_BYTES_MAX: u64 = 512 << 20;
+
+/// Chunks found in `chunks_head/`, by the series' WAL reference.
+#[derive(Debug, Default)]
+pub(crate) struct FoundChunks {
+    in_order: HashMap<u64, Vec<ClosedChunk>>,
+    late: HashMap<u64, Vec<ClosedChunk>>,
+    max_ref: u64,
+}
+
+impl FoundChunks {
+    /// The largest series reference seen: none of these may be given out again.
+    pub(crate) fn max_ref(&self) -> u64 {
+        self.max_ref
+    }
+
+    pub(crate) fn add(&mut self, found: FoundChunk) {
+        self.max_ref = self.max_ref.max(found.series);
+        let chunks = if found.out_of_order { &mut self.late } else { &mut self.in_order };
+        chunks.entry(found.series).or_default().push(found.chunk);
+    }
+}
+
+/// Where things lie and what to tell while replaying.
+#[derive(Debug)]
+pub(crate) struct ReplayContext<'a> {
+    pub(crate) fs: &'a dyn Fs,
+    /// The database's directory.
+    pub(crate) dir: &'a Path,
+    pub(crate) counters: &'a Counters,
+    pub(crate) progress: &'a ReplayProgress,
+    /// Damaged files are kept here.
+    pub(crate) aside: &'a Path,
+}
+
+/// Fills a new head from a directory.
+#[derive(Debug)]
+pub(crate) struct Replay<'a> {
+    head: &'a Head,
+    ctx: &'a ReplayContext<'a>,
+    chunks: FoundChunks,
+    /// Series by WAL reference; several references may stand for one series.
+    series: HashMap<u64, SeriesRef>,
+    unknown_refs: u64,
+}
+
+/// What the log turned out to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReplaySummary {
+    pub(crate) records: u64,
+    pub(crate) samples: u64,
+}
+
+/// The newest whole checkpoint: the last segment that it stands for, and its directory's name.
+pub(crate) fn last_checkpoint(fs: &dyn Fs, wal: &Path) -> Result<Option<(u64, String)>> {
+    let entries = match fs.read_dir(wal) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(Error::io("list", wal))?,
+    };
+    let numbers = entries.into_iter().filter(|entry| entry.is_dir).filter_map(|entry| {
+        let number = entry.name.strip_prefix(CHECKPOINT_PREFIX)?.parse::<u64>().ok()?;
+        Some((number, entry.name))
+    });
+    Ok(numbers.max())
+}
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(head: &'a Head, ctx: &'a ReplayContext<'a>, chunks: FoundChunks) -> Self {
+        Self { head, ctx, chunks, series: HashMap::new(), unknown_refs: 0 }
+    }
+
+    /// Reads everything. Damage is set aside and told; only what the operating system refuses is an error.
+    pub(crate) fn run(mut self) -> Result<ReplaySummary> {
+        let mut summary = ReplaySummary::default();
+        let wal = self.ctx.dir.join("wal");
+        let mut from = 0;
+        if let Some((last, name)) = last_checkpoint(self.ctx.fs, &wal)? {
+            self.read_dir(&wal.join(name), 0, &mut summary, Log::Wal)?;
+            from = last + 1;
+        }
+        self.read_dir(&wal, from, &mut summary, Log::Wal)?;
+        self.read_dir(&self.ctx.dir.join("wbl"), 0, &mut summary, Log::Late)?;
+        self.restore_late_chunks();
+        if self.unknown_refs > 0 {
+            self.ctx.counters.replay_unknown_refs.add(self.unknown_refs);
+            tracing::warn!(count = self.unknown_refs, "log has samples of unknown series");
+        }
+        if let Err(error) = self.head.files.flush() {
+            tracing::warn!(error = %error, "head chunks could not be written");
+        }
+        self.head.index.write().optimize();
+        self.count_chunks();
+        Ok(summary)
+    }
+
+    fn read_dir(&mut self, dir: &Path, from: u64, summary: &mut ReplaySummary, log: Log) -> Result<()> {
+        let segments = list_segments(self.ctx.fs, dir).map_err(Error::io("list", dir))?;
+        let segments: Vec<u64> = segments.into_iter().filter(|segment| *segment >= from).collect();
+        let progress = self.ctx.progress;
+        progress.min.store(segments.first().map_or(0, |first| *first as i64), Ordering::Relaxed);
+        progress.max.store(segments.last().map_or(0, |last| *last as i64), Ordering::Relaxed);
+        for segment in segments {
+            progress.current.store(segment as i64, Ordering::Relaxed);
+            let path = segment_path(dir, segment);
+            let mut broken_records = 0;
+            let report = read_segment(self.ctx.fs, &path, |bytes| {
+                summary.records += 1;
+                match record::decode(bytes) {
+                    Ok(record) => self.take(record, summary, log),
+                    Err(_) => broken_records += 1,
+                }
+                Ok(())
+            })?;
+            if broken_records > 0 {
+                self.ctx.counters.wal_corruptions.add(broken_records);
+                tracing::error!(path = %path.display(), records = broken_records, "wal records do not decode");
+            }
+            self.mend(&path, &report)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a segment whole again, so that every reader takes it: cuts a torn end, leaves out damage that lies before
+    /// whole records (the original is kept aside).
+    fn mend(&self, path: &Path, report: &SegmentReport) -> Result<()> {
+        let fs = self.ctx.fs;
+        if report.damaged.is_empty() {
+            if let Some(at) = report.torn_at {
+                tracing::warn!(path = %path.display(), offset = at, "wal segment ends within a record; cut there");
+                let mut file = fs.open_append(path).map_err(Error::io("open", path))?;
+                file.truncate(report.good_end).map_err(Error::io("truncate", path))?;
+            }
+            return Ok(());
+        }
+        self.ctx.counters.wal_corruptions.add(report.damaged.len() as u64);
+        for (offset, reason) in &report.damaged {
+            tracing::error!(path = %path.display(), offset, reason, "wal segment is damaged; the rest is served");
+        }
+        set_aside(fs, path, self.ctx.aside)?;
+        let mut batch = crate::wal::writer::RecordBatch::default();
+        read_segment(fs, path, |record| {
+            batch.push(record, true);
+            Ok(())
+        })?;
+        let mended = crate::wal::writer::frame_all(&batch);
+        if mended.len() as u64 > SEGMENT_BYTES_MAX {
+            return Ok(());
+        }
+        fs.write_atomic(path, &mended).map_err(Error::io("write", path))
+    }
+
+    fn take(&mut self, record: Record, summary: &mut ReplaySummary, log: Log) {
+        match record {
+            Record::Series(series) => {
+                for (wal_ref, labels) in series {
+                    self.add_series(wal_ref, &labels);
+                }
+            }
+            Record::Samples(samples) => {
+                summary.samples += samples.len() as u64;
+                match log {
+                    Log::Wal => self.add_samples(&samples),
+                    Log::Late => self.add_late(&samples),
+                }
+            }
+            Record::Histograms(histograms) => {
+                summary.samples += histograms.len() as u64;
+                histograms.iter().for_each(|item| self.add_histogram(item));
+            }
+            Record::Tombstones(stones) => {
+                for stone in stones {
+                    self.with_series(stone.series, |series| {
+                        let range = (stone.min_time, stone.max_time);
+                        crate::intervals::add(&mut series.extra.get_or_insert_default().tombstones, range);
+                    });
+                }
+            }
+            Record::Exemplars(exemplars) => {
+                for (wal_ref, exemplar) in exemplars {
+                    let Some(labels) = self.labels(wal_ref) else { continue };
+                    let mut ring = self.head.exemplars.lock();
+                    if ring.check(&labels, &exemplar) == Ok(true) {
+                        ring.add(labels, wal_ref, exemplar);
+                    }
+                }
+            }
+            Record::Metadata(items) => {
+                for (wal_ref, metadata) in items {
+                    self.with_series(wal_ref, |series| {
+                        series.extra.get_or_insert_default().metadata = Some(metadata);
+                    });
+                }
+            }
+            Record::MmapMarkers(markers) => {
+                for (wal_ref, place) in markers {
+                    self.take_marker(wal_ref, ChunkPlace(place));
+                }
+            }
+            Record::Unknown(_) => {}
+        }
+    }
+
+    fn add_series(&mut self, wal_ref: u64, labels: &model::Labels) {
+        if self.series.contains_key(&wal_ref) || labels.is_empty() {
+            return;
+        }
+        let Ok((series, created)) = self.head.get_or_create(labels, Some(wal_ref), |_| Ok(())) else {
+            return;
+        };
+        self.series.insert(wal_ref, series);
+        if created {
+            self.ctx.counters.series_created.add(1);
+        }
+        let Some(chunks) = self.chunks.in_order.remove(&wal_ref) else { return };
+        let valid_from = self.head.min_valid_time.load(Ordering::Relaxed);
+        let mut times = (i64::MAX, i64::MIN);
+        self.with_series(wal_ref, |series| {
+            for chunk in chunks {
+                if chunk.max_time >= valid_from && series.restore_closed(chunk) {
+                    times = (times.0.min(chunk.min_time), times.1.max(chunk.max_time));
+                }
+            }
+        });
+        if times.0 <= times.1 {
+            self.head.note_times(times.0, times.1);
+        }
+    }
+
+    fn add_samples(&mut self, samples: &[RefSample]) {
+        let head = self.head;
+        let (ctx, valid_from) = (head.apply_context(), head.min_valid_time.load(Ordering::Relaxed));
+        let mut times = (i64::MAX, i64::MIN);
+        for sample in samples {
+            if sample.timestamp < valid_from {
+                continue;
+            }
+            let Some((id, generation)) = self.find(sample.series) else { continue };
+            let mut shard = head.shard(id);
+            let Some(series) = shard.get_mut(slot_of(id), generation) else { continue };
+            if let Applied::Stored { .. } = series.append(sample.timestamp, sample.value, &ctx) {
+                times = (times.0.min(sample.timestamp), times.1.max(sample.timestamp));
+            }
+        }
+        if times.0 <= times.1 {
+            head.note_times(times.0, times.1);
+        }
+    }
+
+    fn add_late(&mut self, samples: &[RefSample]) {
+        let head = self.head;
+        let ctx = head.apply_context();
+        for sample in samples {
+            let Some((id, generation)) = self.find(sample.series) else { continue };
+            let mut shard = head.shard(id);
+            let Some(series) = shard.get_mut(slot_of(id), generation) else { continue };
+            series.append_late(sample.timestamp, sample.value, &ctx);
+            drop(shard);
+            head.note_times(sample.timestamp, sample.timestamp);
+        }
+    }
+
+    fn add_histogram(&mut self, item: &RefHistogram) {
+        let head = self.head;
+        if item.timestamp < head.min_valid_time.load(Ordering::Relaxed)
+            || super::validate::check_histogram(&item.histogram).is_err()
+        {
+            return;
+        }
+        let Some((id, generation)) = self.find(item.series) else { return };
+        let mut shard = head.shard(id);
+        let Some(series) = shard.get_mut(slot_of(id), generation) else { return };
+        let applied = series.append_histogram(item.timestamp, &item.histogram, &head.apply_context());
+        drop(shard);
+        if let Ok(Applied::Stored { .. }) = applied {
+            head.note_times(item.timestamp, item.timestamp);
+        }
+    }
+
+    /// The late samples so far are in this chunk, if it was written before the process ended.
+    fn take_marker(&mut self, wal_ref: u64, place: ChunkPlace) {
+        let written = self.chunks.late.get(&wal_ref);
+        if !written.is_some_and(|chunks| chunks.iter().any(|chunk| chunk.place == place)) {
+            return;
+        }
+        self.with_series(wal_ref, |series| {
+            series.extra.get_or_insert_default().late.clear();
+        });
+    }
+
+    fn restore_late_chunks(&mut self) {
+        let mut times = (i64::MAX, i64::MIN);
+        for (wal_ref, chunks) in std::mem::take(&mut self.chunks.late) {
+            for chunk in &chunks {
+                times = (times.0.min(chunk.min_time), times.1.max(chunk.max_time));
+            }
+            self.with_series(wal_ref, |series| {
+                series.extra.get_or_insert_default().late_closed.extend(chunks);
+            });
+        }
+        if times.0 <= times.1 {
+            self.head.note_times(times.0, times.1);
+        }
+    }
+
+    fn find(&mut self, wal_ref: u64) -> Option<(SeriesId, u32)> {
+        let found = self.series.get(&wal_ref).copied().and_then(from_ref);
+        self.unknown_refs += u64::from(found.is_none());
+        found
+    }
+
+    fn labels(&mut self, wal_ref: u64) -> Option<model::Labels> {
+        let (id, _) = self.find(wal_ref)?;
+        let index = self.head.index.read();
+        let shard = self.head.shard(id);
+        Some(index.labels(&shard.get(slot_of(id))?.pairs))
+    }
+
+    fn with_series(&mut self, wal_ref: u64, change: impl FnOnce(&mut super::series::Series)) {
+        let Some((id, generation)) = self.find(wal_ref) else { return };
+        if let Some(series) = self.head.shard(id).get_mut(slot_of(id), generation) {
+            change(series);
+        }
+    }
+
+    fn count_chunks(&self) {
+        let chunks = |shard: &parking_lot::Mutex<super::shard::Shard>| -> usize {
+            shard.lock().iter().map(|(_, series)| series.chunk_count()).sum()
+        };
+        let total: usize = self.head.shards().iter().map(chunks).sum();
+        self.head.chunk_count.store(total as i64, Ordering::Relaxed);
+    }
+}
+
+/// Which log is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    Wal,
+    Late,
+}
+
+/// Keeps a file that is damaged: a link under another directory, which no reader looks into.
+pub(crate) fn set_aside(fs: &dyn Fs, path: &Path, aside: &Path) -> Result<()> {
+    fs.create_dir_all(aside).map_err(Error::io("create", aside))?;
+    let parent = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for attempt in 0..10_000u32 {
+        let to = aside.join(format!("{parent}-{name}.{attempt}"));
+        match fs.hard_link(path, &to) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("link", &to)(error)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Reading the log, record by record. What is damaged is skipped to the next page and told.
+
+use std::path::Path;
+
+use chunk_encoding::crc32c;
+use sys::Fs;
+
+use super::{
+    FRAGMENT_FIRST, FRAGMENT_FULL, FRAGMENT_HEADER_BYTES, FRAGMENT_KIND_MASK, FRAGMENT_LAST, FRAGMENT_MIDDLE,
+    FRAGMENT_SNAPPY, FRAGMENT_ZSTD, PAGE_BYTES, RECORD_BYTES_MAX,
+};
+use crate::{Error, Result};
+
+/// Pages read at once.
+const READ_PAGES: u64 = 32;
+
+/// How reading a segment ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SegmentReport {
+    /// Where the last whole record ends.
+    pub(crate) good_end: u64,
+    /// Damage that lies before whole records: offset and what did not fit.
+    pub(crate) damaged: Vec<(u64, &'static str)>,
+    /// The segment ends within a record.
+    pub(crate) torn_at: Option<u64>,
+}
+
+/// Reads the records of one segment in order. An error of `each` stops the reading.
+pub(crate) fn read_segment(
+    fs: &dyn Fs,
+    path: &Path,
+    mut each: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<SegmentReport> {
+    let file = fs.open_read(path).map_err(Error::io("open", path))?;
+    let length = file.len().map_err(Error::io("measure", path))?;
+    let mut assembler = Assembler::default();
+    let mut buf = Vec::new();
+    let mut offset = 0;
+    while offset < length {
+        let take = (READ_PAGES * PAGE_BYTES as u64).min(length - offset);
+        buf.resize(take as usize, 0);
+        file.read_exact_at(offset, &mut buf).map_err(Error::io("read", path))?;
+        for (idx, page) in buf.chunks(PAGE_BYTES).enumerate() {
+            assembler.page(offset + (idx * PAGE_BYTES) as u64, page, &mut each)?;
+        }
+        offset += take;
+    }
+    Ok(assembler.finish())
+}
+
+/// Puts fragments together.
+#[derive(Default)]
+struct Assembler {
+    report: SegmentReport,
+    /// The fragments of the record so far; where it started; its compression.
+    partial: Option<(u64, u8)>,
+    record: Vec<u8>,
+    scratch: Vec<u8>,
+    /// Damage that is not yet known to be followed by whole records.
+    suspect: Option<(u64, &'static str)>,
+}
+
+impl Assembler {
+    fn page(
+        &mut self,
+        page_offset: u64,
+        page: &[u8],
+        each: &mut impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut at = 0;
+        while at < page.len() {
+            let offset = page_offset + at as u64;
+            let kind = page[at] & FRAGMENT_KIND_MASK;
+            if page[at] == 0 {
+                // Padding: nothing more in this page.
+                if page[at..].iter().any(|byte| *byte != 0) {
+                    self.damage(offset, "padding is not zero");
+                }
+                return Ok(());
+            }
+            let Some((data, end)) = fragment(page, at) else {
+                self.damage(offset, "fragment ends too early");
+                return Ok(());
+            };
+            let Some(data) = data else {
+                self.damage(offset, "checksum does not match");
+                return Ok(());
+            };
+            self.fragment(offset, page[at], kind, data);
+            at = end;
+            if matches!(kind, FRAGMENT_FULL | FRAGMENT_LAST) {
+                self.complete(page_offset + at as u64, each)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fragment(&mut self, offset: u64, header: u8, kind: u8, data: &[u8]) {
+        let compression = header & (FRAGMENT_SNAPPY | FRAGMENT_ZSTD);
+        match kind {
+            FRAGMENT_FULL | FRAGMENT_FIRST => {
+                if let Some((start, _)) = self.partial.take() {
+                    self.damage(start, "record without an end");
+                }
+                self.record.clear();
+                self.partial = Some((offset, compression));
+            }
+            FRAGMENT_MIDDLE | FRAGMENT_LAST if self.partial.is_some() => {}
+            // The rest of a record whose start was damaged.
+            _ => {
+                if self.suspect.is_none() {
+                    self.damage(offset, "fragment without a start");
+                }
+                return;
+            }
+        }
+        if self.record.len() + data.len() > RECORD_BYTES_MAX {
+            self.damage(offset, "record is too long");
+            return;
+        }
+        self.record.extend_from_slice(data);
+    }
+
+    fn complete(&mut self, end: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let Some((start, compression)) = self.partial.take() else { return Ok(()) };
+        let record = match compression {
+            0 => &self.record,
+            _ if decompress(compression, &self.record, &mut self.scratch) => &self.scratch,
+            _ => {
+                self.damage(start, "record does not decompress");
+                return Ok(());
+            }
+        };
+        each(record)?;
+        self.report.good_end = end;
+        if let Some(suspect) = self.suspect.take() {
+            self.report.damaged.push(suspect);
+        }
+        Ok(())
+    }
+
+    fn damage(&mut self, offset: u64, reason: &'static str) {
+        self.partial = None;
+        self.suspect.get_or_insert((offset, reason));
+    }
+
+    fn finish(mut self) -> SegmentReport {
+        // Damage behind the last whole record is what a crash leaves.
+        self.report.torn_at = match (self.suspect, self.partial) {
+            (Some((offset, _)), _) | (None, Some((offset, _))) => Some(offset),
+            (None, None) => None,
+        };
+        self.report
+    }
+}
+
+/// The fragment at `at`: its data where the checksum matches, and where it ends. `None` where it leaves the page.
+fn fragment(page: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
+    let header = page.get(at..at + FRAGMENT_HEADER_BYTES)?;
+    let length = usize::from(u16::from_be_bytes([header[1], header[2]]));
+    let checksum = u32::from_be_bytes([header[3], header[4], header[5], header[6]]);
+    let end = at + FRAGMENT_HEADER_BYTES + length;
+    let data = page.get(at + FRAGMENT_HEADER_BYTES..end)?;
+    Some(((crc32c(data) == checksum).then_some(data), end))
+}
+
+fn decompress(compression: u8, data: &[u8], out: &mut Vec<u8>) -> bool {
+    if compression & FRAGMENT_SNAPPY != 0 {
+        let Ok(length) = snap::raw::decompress_len(data) else { return false };
+        if length > RECORD_BYTES_MAX {
+            return false;
+        }
+        out.resize(length, 0);
+        return snap::raw::Decoder::new().decompress(data, out).is_ok();
+    }
+    match zstd::bulk::decompress(data, RECORD_BYTES_MAX) {
+        Ok(decompressed) => {
+            *out = decompressed;
+            true
+        }
+        Err(_) => false,
+    }
+}
