@@ -34,6 +34,7 @@ struct Inner {
     tasks: Mutex<JoinSet<()>>,
     cleanups: Mutex<Vec<(&'static str, Cleanup)>>,
     readiness: Mutex<Readiness>,
+    ready: CancellationToken,
     wish: watch::Sender<Option<StopWish>>,
     reload: Mutex<Option<Reload>>,
     reloading: AsyncMutex<()>,
@@ -88,6 +89,7 @@ impl Lifecycle {
             tasks: Mutex::default(),
             cleanups: Mutex::default(),
             readiness: Mutex::new(Readiness::Starting("starting".to_owned())),
+            ready: CancellationToken::new(),
             wish: watch::Sender::new(None),
             reload: Mutex::default(),
             reloading: AsyncMutex::default(),
@@ -226,7 +228,13 @@ impl Lifecycle {
         let mut readiness = self.0.readiness.lock();
         if matches!(&*readiness, Readiness::Starting(_)) {
             *readiness = Readiness::Ready;
+            self.0.ready.cancel();
         }
+    }
+
+    /// Waits until the service takes requests.
+    pub async fn wait_ready(&self) {
+        self.0.ready.cancelled().await;
     }
 
     /// Asks whoever drives the service to stop it.
