@@ -14,26 +14,28 @@ use telemetry::Registry;
 
 const START_MS: i64 = 1_700_000_000_000;
 
+type QueryResult = Result<Vec<(Labels, RuleValue)>, String>;
+
 #[derive(Default)]
 struct FakeEngine {
-    results: Mutex<HashMap<String, Result<Vec<(Labels, RuleValue)>, String>>>,
+    results: Mutex<HashMap<String, QueryResult>>,
     for_states: Mutex<Vec<ForState>>,
 }
 
 impl FakeEngine {
     fn set(&self, expr: &str, results: &[(&str, f64)]) {
         let vector = results.iter().map(|(text, v)| (labels(text), RuleValue::Float(*v))).collect();
-        self.results.lock().unwrap().insert(expr.to_owned(), Ok(vector));
+        self.results.lock().expect("no test panics with it").insert(expr.to_owned(), Ok(vector));
     }
 }
 
 impl Engine for FakeEngine {
-    fn query(&self, expr: &str, _at: TimestampMs) -> Result<Vec<(Labels, RuleValue)>, String> {
-        self.results.lock().unwrap().get(expr).cloned().unwrap_or(Ok(Vec::new()))
+    fn query(&self, expr: &str, _at: TimestampMs) -> QueryResult {
+        self.results.lock().expect("no test panics with it").get(expr).cloned().unwrap_or(Ok(Vec::new()))
     }
 
     fn for_states(&self, name: &str, from: TimestampMs, _to: TimestampMs) -> Result<Vec<ForState>, String> {
-        let states = self.for_states.lock().unwrap();
+        let states = self.for_states.lock().expect("no test panics with it");
         let fits = |state: &&ForState| state.labels.value("alertname") == name && state.timestamp >= from;
         Ok(states.iter().filter(fits).cloned().collect())
     }
@@ -42,7 +44,7 @@ impl Engine for FakeEngine {
 /// `a=1,b=2`
 fn labels(text: &str) -> Labels {
     Labels::from_pairs(
-        text.split(',').filter(|part| !part.is_empty()).map(|part| part.split_once('=').unwrap()),
+        text.split(',').filter(|part| !part.is_empty()).map(|part| part.split_once('=').expect(part)),
     )
 }
 
