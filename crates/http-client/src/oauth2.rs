@@ -87,22 +87,12 @@ impl TokenSource {
         in_header: bool,
     ) -> Result<(StatusCode, Vec<u8>), HttpClientError> {
         let secret = client_secret.map_or("", Secret::expose);
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if !self.config.scopes.is_empty() {
-            form.append_pair("scope", &self.config.scopes.join(" "));
-        }
-        for (name, value) in &self.config.endpoint_params {
-            form.append_pair(name, value);
-        }
-        if !in_header {
-            form.append_pair("client_id", &self.config.client_id).append_pair("client_secret", secret);
-        }
+        let form = self.form(secret, in_header);
         let mut request = self
             .client
             .post(self.config.token_url.clone())
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(form.finish());
+            .body(form);
         if in_header {
             request = request.basic_auth(&self.config.client_id, Some(secret));
         }
@@ -116,6 +106,21 @@ impl TokenSource {
             }
         }
         Ok((response.status(), body))
+    }
+
+    fn form(&self, secret: &str, in_header: bool) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if !self.config.scopes.is_empty() {
+            form.append_pair("scope", &self.config.scopes.join(" "));
+        }
+        for (name, value) in &self.config.endpoint_params {
+            form.append_pair(name, value);
+        }
+        if !in_header {
+            form.append_pair("client_id", &self.config.client_id).append_pair("client_secret", secret);
+        }
+        form.finish()
     }
 
     fn error(&self, reason: String) -> HttpClientError {

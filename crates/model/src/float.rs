@@ -19,16 +19,43 @@ pub fn format_float(value: f64) -> String {
     }
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        // Go writes at least two exponent digits and always a sign.
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = match exponent.strip_prefix('-') {
-            Some(digits) => ('-', digits),
-            None => ('+', exponent),
-        };
-        return format!("{mantissa}e{sign}{digits:0>2}");
+        return with_go_exponent(&format!("{value:e}"));
     }
     format!("{value}")
+}
+
+/// Writes a float as Go's `%g`: the shortest form, with an exponent below 1e-4 and from 1e21 on.
+pub fn format_float_g(value: f64) -> String {
+    let magnitude = value.abs();
+    if !value.is_finite() || magnitude == 0.0 || (1e-4..1e21).contains(&magnitude) {
+        return if value.is_finite() { format!("{value}") } else { format_float(value) };
+    }
+    with_go_exponent(&format!("{value:e}"))
+}
+
+/// Go writes at least two exponent digits and always a sign.
+fn with_go_exponent(text: &str) -> String {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    format!("{mantissa}e{sign}{digits:0>2}")
+}
+
+/// Adds `more` to `sum` and what rounding loses to `lost` (Neumaier's variant of Kahan's summation): the new sum and loss.
+/// The result of a series of additions is the sum of both. Nothing is lost any more once the sum is infinite.
+#[inline]
+pub fn compensated_add(more: f64, sum: f64, lost: f64) -> (f64, f64) {
+    let total = sum + more;
+    let lost = if total.is_infinite() {
+        0.0
+    } else if sum.abs() >= more.abs() {
+        lost + ((sum - total) + more)
+    } else {
+        lost + ((more - total) + sum)
+    };
+    (total, lost)
 }
 
 /// Reads a float as Prometheus' formats do: decimal, hexadecimal integers, `NaN`, `Inf`, `+Inf`, `-Inf` in any case.

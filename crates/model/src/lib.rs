@@ -18,8 +18,11 @@ mod time;
 
 pub use duration::{ParseDurationError, format_duration_ms, parse_duration_ms, parse_go_duration_ns};
 pub use error_code::ErrorCode;
-pub use float::{STALE_NAN, format_float, is_stale_nan, parse_float};
-pub use histogram::{BucketSpan, CounterResetHint, FloatHistogram};
+pub use float::{STALE_NAN, compensated_add, format_float, format_float_g, is_stale_nan, parse_float};
+pub use histogram::{
+    BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, FloatHistogram, HistogramBucket, HistogramError,
+    HistogramMerge, HistogramSum,
+};
 pub use labels::{
     BUCKET_LABEL, Labels, LabelsBuilder, METRIC_NAME_LABEL, QUANTILE_LABEL, is_legacy_label_name,
 };
@@ -28,4 +31,4 @@ pub use matcher::{MatchOp, Matcher};
 pub use sample::{Exemplar, MetricMetadata, MetricType, Sample};
 pub use size::{ByteSize, ParseByteSizeError};
 pub use tenant::TenantId;
-pub use time::{TimeRange, TimestampMs, TimestampNs, parse_rfc3339_ns};
+pub use time::{TimeRange, TimestampMs, TimestampNs, format_rfc3339_ns, parse_rfc3339_ns};

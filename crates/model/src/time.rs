@@ -84,6 +84,33 @@ pub fn parse_rfc3339_ns(text: &str) -> Option<TimestampNs> {
     seconds.checked_mul(1_000_000_000)?.checked_add(nanos)
 }
 
+/// Writes RFC 3339 in UTC as Go does: a fraction only where there is one, without zeros at its end.
+pub fn format_rfc3339_ns(timestamp: TimestampNs) -> String {
+    let (seconds, nanos) = (timestamp.div_euclid(1_000_000_000), timestamp.rem_euclid(1_000_000_000));
+    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if nanos != 0 {
+        text.push_str(format!(".{nanos:09}").trim_end_matches('0'));
+    }
+    text.push('Z');
+    text
+}
+
+/// The reverse of [`days_from_civil`], from the same source.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
 fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -115,7 +142,10 @@ mod tests {
             ("2024-02-29T00:00:00.5Z", 1_709_164_800_500_000_000),
         ] {
             assert_eq!(parse_rfc3339_ns(text), Some(ns), "{text}");
+            assert_eq!(parse_rfc3339_ns(&format_rfc3339_ns(ns)), Some(ns), "{text}");
         }
+        assert_eq!(format_rfc3339_ns(1_795_348_800_120_000_000), "2026-11-22T12:00:00.12Z");
+        assert_eq!(format_rfc3339_ns(-1), "1969-12-31T23:59:59.999999999Z");
         for text in [
             "",
             "2026-11-22",
