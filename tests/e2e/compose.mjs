@@ -1,0 +1,270 @@
+// The compose deployment from a clean clone on real Docker: a user's first minutes, faults, kills, restarts.
+
+import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { browse } from "./browser.mjs";
+import { Gateway } from "./lib/gateway.mjs";
+import { run } from "./lib/process.mjs";
+import { smtpServer, webhookReceiver } from "./lib/receivers.mjs";
+import { assert, equal, until } from "./lib/wait.mjs";
+
+const DOCKER = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
+const COMPOSE = existsSync("/usr/bin/docker-compose") ? ["/usr/bin/docker-compose"] : [DOCKER, "compose"];
+const PREFIX = "wbe2e-";
+const PORTS = { gateway: 33000, metrics: 39090, logs: 33100 };
+const SERVICES = { grafana: 5677, prometheus: 5678, alertmanager: 5679, loki: 5680, cadvisor: 5681 };
+const PASSWORD = "e2e-password-1";
+
+const docker = (...args) => run(DOCKER, args);
+
+export default async function compose({ root, artifacts, check }) {
+  const clone = mkdtempSync(join(tmpdir(), "watchbell-clone-"));
+  run("git", ["clone", "--quiet", "--local", "--no-hardlinks", root, clone]);
+  mkdirSync(join(clone, "dist", "bin"), { recursive: true });
+  for (const binary of ["watchbell", "watchbell-metrics", "watchbell-logs", "watchbell-alerts", "watchbell-gateway", "watchbell-agent"]) {
+    copyFileSync(join(root, "dist", "bin", binary), join(clone, "dist", "bin", binary));
+  }
+  const webhook = await webhookReceiver();
+  const smtp = await smtpServer();
+  const env = {
+    ...process.env,
+    COMPOSE_PROJECT_NAME: "wbe2e",
+    DOCKER_GID: String(statSync("/var/run/docker.sock").gid),
+    GF_SECURITY_ADMIN_PASSWORD: PASSWORD,
+    WATCHBELL_DOCKERFILE: "deploy/Dockerfile.prebuilt",
+    WATCHBELL_TAG: "e2e",
+    WATCHBELL_PREFIX: PREFIX,
+    WATCHBELL_GATEWAY_PORT: String(PORTS.gateway),
+    WATCHBELL_METRICS_PORT: String(PORTS.metrics),
+    WATCHBELL_LOGS_PORT: String(PORTS.logs),
+    WATCHBELL_HOST_NAME: "e2ehost",
+  };
+  const up = (...args) => run(COMPOSE[0], [...COMPOSE.slice(1), ...args], { cwd: clone, env });
+  const url = `http://127.0.0.1:${PORTS.gateway}`;
+  const gateway = new Gateway(url, PASSWORD);
+  const state = (name) => JSON.parse(docker("inspect", PREFIX + name).out)[0].State;
+  const healthy = () =>
+    until("all services are healthy", 120, () => {
+      for (const name of Object.keys(SERVICES)) equal(state(name).Health.Status, "healthy", `${name}: ${state(name).Health.Log.at(-1)?.Output}`);
+      return true;
+    });
+  try {
+    await check("compose: up from a clean clone, every service healthy", async () => {
+      buildWatched(clone);
+      up("up", "--build", "--detach");
+      await healthy();
+      await until("login", 20, () => gateway.login());
+    });
+    await check("compose: each service runs as its own user and owns its directory", () => {
+      for (const [name, uid] of Object.entries(SERVICES)) {
+        equal(JSON.parse(docker("inspect", PREFIX + name).out)[0].Config.User, `${uid}:${uid}`, `user of ${name}`);
+        const dir = name === "cadvisor" ? "agent" : name;
+        equal(statSync(join(clone, "data", dir)).uid, uid, `owner of data/${dir}`);
+      }
+    });
+    await check("compose: the agent is not privileged and the images hold only the binary", () => {
+      const agent = JSON.parse(docker("inspect", `${PREFIX}cadvisor`).out)[0];
+      equal([agent.HostConfig.Privileged, agent.HostConfig.PidMode], [false, "host"], "privileged, pid mode");
+    });
+    startWatched();
+    await check("compose: a container's CPU and memory within 5 % of its cgroup's files", () => compareWithCgroup(gateway));
+    await check("compose: exactly the lines that a container wrote, by name", async () => {
+      await until("1000 lines", 60, async () => {
+        const lines = await gateway.logs('{containers="e2ehost/wbe2e-writer"} |= "line number"');
+        const numbers = new Set(lines.map(({ line }) => /line number (\d+)/.exec(line)?.[1]));
+        equal([lines.length, numbers.size], [1000, 1000], "lines, distinct numbers");
+        return true;
+      });
+      const found = await gateway.logs('{containers="e2ehost/wbe2e-writer"} |~ "/grafana" |~ "HTTP.1[.]1.. [4-5][0-9][0-9]"');
+      equal(found.length, 40, "lines of the blog's query");
+      const params = new URLSearchParams({ query: 'sum(count_over_time({containers="e2ehost/wbe2e-writer"} |~ "/grafana" |~ "HTTP.1[.]1.. [4-5][0-9][0-9]" [10m]))', time: `${Date.now()}000000` });
+      const { data } = await gateway.get(`loki/loki/api/v1/query?${params}`);
+      equal(data.result[0]?.value[1], "40", "count_over_time of the blog's query");
+    });
+    await browse({ url, password: PASSWORD, artifacts, check, name: "compose" });
+    await check("compose: a bad configuration on reload keeps the old one and shows", async () => {
+      const file = join(clone, "conf", "prometheus.yaml");
+      const good = readFileSync(file, "utf8");
+      writeFileSync(file, good.replace("scrape_configs:", "scrape_confixs:"));
+      docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+      try {
+        await until("the error on Status", 20, async () => {
+          const status = await gateway.get("api/status");
+          return status.services.some((service) => /scrape_confixs/.test(service.config_error ?? ""));
+        });
+        assert((await gateway.metrics("up")).length > 0, "still serving");
+      } finally {
+        writeFileSync(file, good);
+      }
+      docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+      await until("the error is gone", 20, async () => (await gateway.get("api/status")).services.every((service) => !service.config_error));
+    });
+    await check("compose: alerts reach a webhook and a mailbox, once, and so does their end", () => alertsArrive({ clone, gateway, webhook, smtp, check }));
+    await check("compose: killed in turn while data flows, nothing acknowledged is lost", () => killInTurn(gateway, healthy));
+    await check("compose: counts before down equal counts after up", async () => {
+      const end = Math.floor(Date.now() / 1000) - 15;
+      const samples = async () => (await gateway.metrics("sum(count_over_time(up[5m]))", end))[0]?.value;
+      const lines = async () => (await gateway.logs('{containers="e2ehost/wbe2e-writer"}', { toMs: end * 1000 })).length;
+      const before = [await samples(), await lines()];
+      up("down");
+      up("up", "--detach");
+      await healthy();
+      await gateway.login();
+      equal([await samples(), await lines()], before, "samples and lines");
+    });
+    await check("compose: a directory that cannot be written ends the start with one line", () => {
+      const dir = join(clone, "data", "locked");
+      mkdirSync(dir);
+      chmodSync(dir, 0o755);
+      const done = run(DOCKER, ["run", "--rm", "--user", "5678:5678", "--volume", `${dir}:/prometheus`, "watchbell/metrics:e2e", "--storage.tsdb.path=/prometheus"], { mayFail: true });
+      assert(done.status !== 0, "it started");
+      assert(/cannot write \/prometheus as UID 5678.*chown/.test(done.out + done.err), done.out + done.err);
+    });
+  } finally {
+    for (const name of ["loki", "prometheus", "cadvisor", "grafana", "alertmanager"]) {
+      const logs = run(DOCKER, ["logs", PREFIX + name], { mayFail: true });
+      writeFileSync(join(artifacts, `compose-${name}.log`), logs.out + logs.err);
+    }
+    run(DOCKER, ["rm", "--force", "wbe2e-writer", "wbe2e-burner", "wbe2e-stream"], { mayFail: true });
+    run(COMPOSE[0], [...COMPOSE.slice(1), "down", "--volumes"], { cwd: clone, env, mayFail: true });
+    webhook.close();
+    smtp.close();
+    rmSync(clone, { recursive: true, force: true });
+  }
+}
+
+/** An image with a static busybox, for containers that are watched. */
+function buildWatched(clone) {
+  const dir = join(clone, "watched");
+  mkdirSync(dir);
+  copyFileSync("/bin/busybox", join(dir, "busybox"));
+  writeFileSync(join(dir, "Dockerfile"), 'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox"]\n');
+  docker("build", "--quiet", "--tag", "wbe2e-watched", dir);
+}
+
+function startWatched() {
+  const script = `i=1; while [ $i -le 1000 ]; do
+    if [ $((i % 25)) = 0 ]; then echo "line number $i GET /grafana HTTP/1.1\\" 404"; else echo "line number $i GET /other HTTP/1.1\\" 404"; fi
+    i=$((i+1)); done; while true; do /bin/busybox sleep 3600; done`;
+  docker("run", "--detach", "--name", "wbe2e-writer", "wbe2e-watched", "sh", "-c", script);
+  docker("run", "--detach", "--name", "wbe2e-burner", "--cpus", "0.3", "wbe2e-watched", "sh", "-c", "x=$(/bin/busybox head -c 8000000 /dev/zero | /bin/busybox tr '\\\\0' a); while true; do :; done");
+  // Numbers once every 50 ms, for the kills.
+  docker("run", "--detach", "--name", "wbe2e-stream", "wbe2e-watched", "sh", "-c", "i=0; while true; do echo \"tick $i\"; i=$((i+1)); /bin/busybox usleep 50000; done");
+}
+
+async function compareWithCgroup(gateway) {
+  const id = docker("inspect", "--format", "{{.Id}}", "wbe2e-burner").out.trim();
+  const file = (...paths) => paths.find((path) => existsSync(path));
+  const v1 = file(`/sys/fs/cgroup/cpuacct/docker/${id}/cpuacct.usage`, `/sys/fs/cgroup/cpu,cpuacct/docker/${id}/cpuacct.usage`);
+  const v2 = file(`/sys/fs/cgroup/system.slice/docker-${id}.scope/cpu.stat`, `/sys/fs/cgroup/docker/${id}/cpu.stat`);
+  const seconds = () => (v1 ? Number(readFileSync(v1, "utf8")) / 1e9 : Number(/usage_usec (\d+)/.exec(readFileSync(v2, "utf8"))[1]) / 1e6);
+  const query = 'rate(container_cpu_usage_seconds_total{name="wbe2e-burner",image!="",job="monitor_server"}[40s])';
+  await until("the burner's series", 40, async () => (await gateway.metrics('container_cpu_user_seconds_total{name="wbe2e-burner",image!="",job="monitor_server"}')).length === 1);
+  const [startedAt, started] = [Date.now(), seconds()];
+  await until("40 s of samples", 60, () => Date.now() - startedAt > 42_000);
+  const real = (seconds() - started) / ((Date.now() - startedAt) / 1000);
+  const [found] = await gateway.metrics(query);
+  assert(Math.abs(found.value - real) / real < 0.05, `CPU: metrics say ${found.value}, the cgroup ${real}`);
+  const memoryFile = file(`/sys/fs/cgroup/memory/docker/${id}/memory.usage_in_bytes`, `/sys/fs/cgroup/system.slice/docker-${id}.scope/memory.current`, `/sys/fs/cgroup/docker/${id}/memory.current`);
+  const [memory] = await gateway.metrics('container_memory_usage_bytes{name="wbe2e-burner",image!="",job="monitor_server"}');
+  const bytes = Number(readFileSync(memoryFile, "utf8"));
+  assert(Math.abs(memory.value - bytes) / bytes < 0.05, `memory: metrics say ${memory.value}, the cgroup ${bytes}`);
+}
+
+/** Rules that fire when a stand-in stops; grouping by alert name and one per alert; a receiver of each kind. */
+async function alertsArrive({ clone, gateway, webhook, smtp }) {
+  const gatewayAddress = docker("network", "inspect", "wbe2e_default", "--format", "{{(index .IPAM.Config 0).Gateway}}").out.trim();
+  const rules = join(clone, "conf", "prometheus_alert.rules");
+  const alerts = join(clone, "conf", "alertmanager.yaml");
+  const kept = [readFileSync(rules, "utf8"), readFileSync(alerts, "utf8")];
+  writeFileSync(
+    rules,
+    `groups:
+- name: stand-ins
+  interval: 5s
+  rules:
+  - alert: stand_in_down
+    expr: absent(container_memory_usage_bytes{name="wbe2e-stand-in"})
+    for: 10s
+    labels:
+      severity: critical
+    annotations:
+      summary: "Container '{{ $labels.name }}' down"
+`,
+  );
+  writeFileSync(
+    alerts,
+    `global:
+  smtp_smarthost: '${gatewayAddress}:${smtp.port}'
+  smtp_from: 'watchbell@example.com'
+  smtp_require_tls: false
+route:
+  receiver: both
+  group_by: [alertname]
+  group_wait: 2s
+  group_interval: 5s
+  repeat_interval: 4h
+receivers:
+- name: both
+  webhook_configs:
+  - url: http://${gatewayAddress}:${webhook.port}/hook
+  email_configs:
+  - to: ops@example.com
+    send_resolved: true
+`,
+  );
+  try {
+    docker("run", "--detach", "--rm", "--name", "wbe2e-stand-in", "wbe2e-watched", "sleep", "3600");
+    await until("the stand-in is seen", 40, async () => (await gateway.metrics('container_memory_usage_bytes{name="wbe2e-stand-in"}')).length === 1);
+    docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+    docker("kill", "--signal", "HUP", `${PREFIX}alertmanager`);
+    docker("rm", "--force", "wbe2e-stand-in");
+    const states = new Set();
+    await until("pending, then firing", 60, async () => {
+      const { data } = await gateway.get("prometheus/api/v1/alerts");
+      for (const alert of data.alerts) if (alert.labels.alertname === "stand_in_down") states.add(alert.state);
+      return states.has("firing");
+    });
+    assert(states.has("pending"), "the alert was never pending");
+    await until("one webhook call", 40, () => webhook.bodies.some((body) => body.status === "firing"));
+    const firing = webhook.bodies.filter((body) => body.status === "firing");
+    equal([firing.length, firing[0].version, firing[0].alerts.length, firing[0].alerts[0].annotations.summary], [1, "4", 1, "Container 'wbe2e-stand-in' down"], "the webhook's body");
+    await until("one mail", 40, () => smtp.mails.length === 1 && /stand_in_down/.test(smtp.mails[0]));
+    docker("run", "--detach", "--rm", "--name", "wbe2e-stand-in", "wbe2e-watched", "sleep", "3600");
+    await until("the resolved ones", 90, () => webhook.bodies.some((body) => body.status === "resolved") && smtp.mails.length === 2);
+    equal(webhook.bodies.length, 2, "webhook calls in all");
+  } finally {
+    writeFileSync(rules, kept[0]);
+    writeFileSync(alerts, kept[1]);
+    docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+    docker("kill", "--signal", "HUP", `${PREFIX}alertmanager`);
+    run(DOCKER, ["rm", "--force", "wbe2e-stand-in"], { mayFail: true });
+  }
+}
+
+/** kill -9 of each server and of the agent while a container writes numbers; then every number must be there. */
+async function killInTurn(gateway, healthy) {
+  for (const name of ["loki", "prometheus", "alertmanager", "cadvisor"]) {
+    docker("kill", "--signal", "KILL", PREFIX + name);
+    docker("start", PREFIX + name);
+    await healthy();
+  }
+  const written = docker("logs", "wbe2e-stream").out.split("\n").filter((line) => line.startsWith("tick"));
+  const newest = Number(written.at(-1).slice(5));
+  await until("every tick up to the newest", 90, async () => {
+    const have = new Set();
+    let toMs = Date.now() + 60_000;
+    // Pages backwards: an answer holds at most 5000 lines.
+    for (;;) {
+      const lines = await gateway.logs('{containers="e2ehost/wbe2e-stream"} |= "tick"', { toMs });
+      for (const { line } of lines) have.add(Number(line.slice(5)));
+      if (lines.length < 5000) break;
+      toMs = Math.floor(Math.min(...lines.map(({ ns }) => Number(BigInt(ns) / 1_000_000n))));
+    }
+    const missing = [];
+    for (let i = 0; i <= newest; i += 1) if (!have.has(i)) missing.push(i);
+    assert(missing.length === 0, `${missing.length} of ${newest + 1} ticks are missing, such as ${missing.slice(0, 10)}`);
+    return true;
+  });
+}
