@@ -1,6 +1,6 @@
 //! The log: many threads append, one of them writes for all that wait.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Condvar, Mutex};
@@ -89,13 +89,13 @@ impl Wal {
             _ => WalError::io("lock", &lock_path, error),
         })?;
         let replayed = replay(&*fs, dir, take)?;
-        let dir: PathBuf = dir.to_owned();
-        let writer = Writer::new(Arc::clone(&fs), dir, options, replayed.segments, replayed.next_index);
+        let (next_seq, report) = (replayed.next_seq, replayed.report);
+        let writer = Writer::new(Arc::clone(&fs), dir.to_owned(), options, replayed);
         let queue = Queue {
             pending: Vec::new(),
             pending_records: 0,
             pending_outcome: Arc::default(),
-            next_seq: replayed.next_seq,
+            next_seq,
             writing: false,
             appended_records: 0,
             appended_bytes: 0,
@@ -109,7 +109,7 @@ impl Wal {
             writer: Mutex::new(writer),
             syncing: Mutex::new(()),
         };
-        Ok((Self { shared: Arc::new(shared), _lock: lock }, replayed.report))
+        Ok((Self { shared: Arc::new(shared), _lock: lock }, report))
     }
 
     /// Appends a record and returns its sequence number once it is acknowledged. Blocks for one write, and for a sync where

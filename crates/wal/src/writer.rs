@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sys::{AppendFile, Fs};
 
+use crate::replay::Replayed;
 use crate::segment::{self, Segment};
 use crate::{SyncPolicy, WalError, WalOptions};
 
@@ -76,6 +77,8 @@ pub(crate) struct Writer {
     closed: Vec<Segment>,
     active: Option<Active>,
     next_index: u64,
+    /// Greater than every sequence number that is or may be in a file.
+    next_seq: u64,
     /// What has been written since the last sync, to be written again where that sync fails.
     unsynced: VecDeque<Batch>,
     unsynced_bytes: usize,
@@ -85,20 +88,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        fs: Arc<dyn Fs>,
-        dir: PathBuf,
-        options: WalOptions,
-        closed: Vec<Segment>,
-        next_index: u64,
-    ) -> Self {
+    pub(crate) fn new(fs: Arc<dyn Fs>, dir: PathBuf, options: WalOptions, replayed: Replayed) -> Self {
         Self {
             fs,
             dir,
             options,
-            closed,
+            closed: replayed.segments,
             active: None,
-            next_index,
+            next_index: replayed.next_index,
+            next_seq: replayed.next_seq,
             unsynced: VecDeque::new(),
             unsynced_bytes: 0,
             rewrite: false,
@@ -108,7 +106,11 @@ impl Writer {
 
     /// Appends a batch; synced before it returns where the policy says so.
     pub(crate) fn write(&mut self, batch: Batch) -> Result<(), WriteFailure> {
+        let last_seq = batch.last_seq;
         let written = self.write_unsynced(batch);
+        if !matches!(written, Err(WriteFailure { clean: true, .. })) {
+            self.next_seq = last_seq + 1;
+        }
         self.counts.write_failures += u64::from(written.is_err());
         written?;
         let now =
@@ -267,6 +269,12 @@ impl Writer {
     /// Removes closed segments that hold only records before `seq`.
     pub(crate) fn truncate_before(&mut self, seq: u64) -> Result<u64, WalError> {
         let mut removed = 0;
+        if self.closed.iter().all(|segment| segment.last_seq < seq) {
+            // The header of the segment that stays is what remembers the next sequence number.
+            let active = self.active_or_new(self.next_seq)?;
+            let path = active.segment.path.clone();
+            active.sync.sync().map_err(|error| WalError::io("sync", &path, error))?;
+        }
         while let Some(segment) = self.closed.first().filter(|segment| segment.last_seq < seq) {
             match self.fs.remove_file(&segment.path) {
                 // Gone already where an earlier attempt failed after the removal.

@@ -16,6 +16,8 @@ struct Model {
     submitted: Vec<Vec<u8>>,
     /// Acknowledged records that no truncation has covered: sequence number to payload and whether a sync has covered it.
     acknowledged: BTreeMap<u64, (Vec<u8>, bool)>,
+    /// New records have greater sequence numbers, even where the log has been emptied.
+    floor: u64,
 }
 
 impl Model {
@@ -74,7 +76,17 @@ fn work(wal: &Wal, model: &mut Model, rng: &dyn Rng, policy: SyncPolicy) {
                     }
                 }
             }
-            1 => drop(wal.rotate()),
+            1 if rng.below(2) == 0 => drop(wal.rotate()),
+            1 => {
+                let next_seq = wal.next_seq();
+                if wal.rotate().is_ok() {
+                    // A truncation that fails half-way has removed some all the same.
+                    model.acknowledged.clear();
+                    if wal.truncate_before(next_seq).is_ok() {
+                        model.floor = next_seq - 1;
+                    }
+                }
+            }
             2 if rng.below(3) == 0 => {
                 let seq = rng.below(wal.next_seq() + 1);
                 wal.truncate_before(seq).ok();
@@ -85,6 +97,7 @@ fn work(wal: &Wal, model: &mut Model, rng: &dyn Rng, policy: SyncPolicy) {
                 payload.resize(payload.len() + rng.below(300) as usize, 0xA7);
                 model.submitted.push(payload.clone());
                 if let Ok(seq) = wal.append(&payload) {
+                    assert!(seq > model.floor, "sequence numbers have started over");
                     model.acknowledged.insert(seq, (payload, policy == SyncPolicy::Always));
                 }
             }
