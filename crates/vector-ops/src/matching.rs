@@ -105,9 +105,13 @@ pub fn result_labels(
     drop_name: bool,
 ) -> Labels {
     let Some(include) = include else {
-        // One to one: what both sides share, and the name where it is kept.
+        // One to one: what both sides share; `ignoring` keeps the name of a comparison's left side, `on` keeps it only if named.
         return many.retain(|name| {
-            if name == METRIC_NAME_LABEL { !drop_name } else { matching.contains(name) == matching.on }
+            if name == METRIC_NAME_LABEL {
+                !drop_name && (!matching.on || matching.contains(name))
+            } else {
+                matching.contains(name) == matching.on
+            }
         });
     };
     if include.names.is_empty() {
@@ -150,7 +154,7 @@ mod tests {
         let on = Matching::on(&["a".into()]);
         for (include, drop_name, expected) in [
             (None, true, "{a=\"1\"}"),
-            (None, false, "m{a=\"1\"}"),
+            (None, false, "{a=\"1\"}"),
             (Some(vec![]), true, "{a=\"1\", b=\"2\"}"),
             (Some(vec!["c".to_owned(), "b".to_owned()]), true, "{a=\"1\", c=\"3\"}"),
         ] {

@@ -1,0 +1,395 @@
+//! Range vectors: windows over the samples of each series, at each step.
+
+use std::sync::Arc;
+
+use metric_storage_api::{SampleColumns, SeriesReader};
+use model::{CounterResetHint, Labels, TimeRange, is_stale_nan};
+use promql_syntax::{RangeExtension, Span};
+
+use crate::QueryError;
+use crate::budget::Held;
+use crate::eval::{Evaluator, Frame, frame};
+use crate::functions::{Kernel, RangeCall, RangeOutcome, Window, extend_window};
+use crate::plan::{Plan, PlanKind, SelectorPlan, SubqueryPlan};
+use crate::series::{ABSENT, Point, Points, Series, SharedHistogram, Steps};
+use crate::value::MatrixSeries;
+
+/// Samples of one series, floats and histograms apart, without staleness markers.
+#[derive(Debug, Default)]
+pub(crate) struct RangeSamples {
+    pub(crate) float_times: Vec<i64>,
+    pub(crate) floats: Vec<f64>,
+    /// Empty where no start timestamps are known.
+    pub(crate) float_starts: Vec<i64>,
+    pub(crate) histogram_times: Vec<i64>,
+    pub(crate) histograms: Vec<SharedHistogram>,
+    /// Empty where no start timestamps are known.
+    pub(crate) histogram_starts: Vec<i64>,
+}
+
+impl RangeSamples {
+    fn clear(&mut self) {
+        self.float_times.clear();
+        self.floats.clear();
+        self.float_starts.clear();
+        self.histogram_times.clear();
+        self.histograms.clear();
+        self.histogram_starts.clear();
+    }
+
+    /// Takes what a store has read.
+    fn fill(&mut self, columns: &SampleColumns, with_starts: bool) {
+        self.clear();
+        let with_starts = with_starts && !columns.start_timestamps.is_empty();
+        if columns.histograms.is_empty() && !columns.values.iter().any(|value| is_stale_nan(*value)) {
+            self.float_times.extend_from_slice(&columns.timestamps);
+            self.floats.extend_from_slice(&columns.values);
+            if with_starts {
+                self.float_starts.extend_from_slice(&columns.start_timestamps);
+            }
+            return;
+        }
+        for (idx, time) in columns.timestamps.iter().enumerate() {
+            if is_stale_nan(columns.values[idx]) {
+                continue;
+            }
+            let start = if with_starts { columns.start_timestamps.get(idx).copied() } else { None };
+            match columns.histograms.get(idx) {
+                Some(Some(histogram)) => {
+                    self.histogram_times.push(*time);
+                    self.histograms.push(Arc::clone(histogram));
+                    self.histogram_starts.extend(start);
+                }
+                _ => {
+                    self.float_times.push(*time);
+                    self.floats.push(columns.values[idx]);
+                    self.float_starts.extend(start);
+                }
+            }
+        }
+    }
+
+    /// Takes the points of an inner evaluation.
+    fn fill_from_points(&mut self, points: &Points, steps: Steps) {
+        self.clear();
+        for idx in 0..points.values.len() {
+            match points.get(idx) {
+                Point::Absent => {}
+                Point::Float(value) => {
+                    self.float_times.push(steps.time(idx));
+                    self.floats.push(value);
+                }
+                Point::Histogram(histogram) => {
+                    self.histogram_times.push(steps.time(idx));
+                    self.histograms.push(without_reset_hint(histogram));
+                }
+            }
+        }
+    }
+
+    /// The window that ends at `end` and starts after `start`, found by moving the bounds of the previous one.
+    fn window(&self, bounds: &mut Bounds, start: i64, end: i64) -> Window<'_> {
+        advance(&self.float_times, &mut bounds.floats, start, end);
+        advance(&self.histogram_times, &mut bounds.histograms, start, end);
+        let (float_low, float_high) = bounds.floats;
+        let (histogram_low, histogram_high) = bounds.histograms;
+        Window {
+            float_times: &self.float_times[float_low..float_high],
+            floats: &self.floats[float_low..float_high],
+            float_starts: self.float_starts.get(float_low..float_high).unwrap_or(&[]),
+            histogram_times: &self.histogram_times[histogram_low..histogram_high],
+            histograms: &self.histograms[histogram_low..histogram_high],
+            histogram_starts: self.histogram_starts.get(histogram_low..histogram_high).unwrap_or(&[]),
+            start,
+            end,
+            time: end,
+        }
+    }
+}
+
+/// A subquery does not see all samples, so what it sees says nothing about resets between them.
+fn without_reset_hint(histogram: &SharedHistogram) -> SharedHistogram {
+    match histogram.counter_reset_hint {
+        CounterResetHint::Unknown | CounterResetHint::Gauge => Arc::clone(histogram),
+        CounterResetHint::CounterReset | CounterResetHint::NotCounterReset => {
+            let mut copy = (**histogram).clone();
+            copy.counter_reset_hint = CounterResetHint::Unknown;
+            Arc::new(copy)
+        }
+    }
+}
+
+/// First and one past the last index of a window, for floats and for histograms.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bounds {
+    floats: (usize, usize),
+    histograms: (usize, usize),
+}
+
+fn advance(times: &[i64], (low, high): &mut (usize, usize), start: i64, end: i64) {
+    while *high < times.len() && times[*high] <= end {
+        *high += 1;
+    }
+    while *low < *high && times[*low] <= start {
+        *low += 1;
+    }
+}
+
+/// Where the samples of a series come from.
+#[derive(Debug)]
+enum Source {
+    Stored(Arc<dyn SeriesReader>),
+    Computed(Series),
+}
+
+/// A range vector, ready to be read.
+#[derive(Debug)]
+struct Matrix<'a> {
+    sources: Vec<Source>,
+    /// The data that is needed.
+    range: TimeRange,
+    /// The steps of the inner evaluation of a subquery.
+    inner: Steps,
+    /// Keeps the results of a subquery in the budget.
+    _held: Option<Held<'a>>,
+}
+
+/// Times of the windows.
+#[derive(Clone, Copy, Debug)]
+struct Windows {
+    range_ms: i64,
+    offset_ms: i64,
+    at: Option<i64>,
+    /// How much more than the window is read before and after it.
+    before_ms: i64,
+    after_ms: i64,
+}
+
+impl Windows {
+    fn end(self, step_time: i64) -> i64 {
+        self.at.unwrap_or(step_time) - self.offset_ms
+    }
+}
+
+impl<'a> Evaluator<'a> {
+    /// Applies a function to each window of a range vector.
+    pub(crate) fn range_call(
+        &'a self,
+        call: &RangeCall,
+        kernel: Kernel,
+        arg: &Plan,
+        params: &[Vec<f64>],
+        steps: Steps,
+    ) -> Result<Frame<'a>, QueryError> {
+        if steps.count == 0 {
+            return self.frame(Vec::new());
+        }
+        let windows = self.windows(arg, call.extension)?;
+        let matrix = self.matrix(arg, windows, steps)?;
+        let with_starts = self.options.features.use_start_timestamps && call.uses_start_times();
+        let series = self.for_each(&matrix.sources, |scratch, source| {
+            let mut samples = RangeSamples::default();
+            let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, with_starts)?;
+            let mut points = Points::absent(steps.count);
+            let mut bounds = Bounds::default();
+            let mut used = 0;
+            let mut step_params = vec![0.0; params.len()];
+            let metric = labels.metric_name();
+            for idx in 0..steps.count {
+                let time = steps.time(idx);
+                let end = windows.end(time);
+                let low = end - windows.range_ms - windows.before_ms;
+                let mut window = samples.window(&mut bounds, low, end + windows.after_ms);
+                if window.is_empty() {
+                    continue;
+                }
+                used += window.len() as u64;
+                (window.start, window.end, window.time) = (end - windows.range_ms, end, time);
+                for (slot, param) in step_params.iter_mut().zip(params) {
+                    *slot = param[idx];
+                }
+                match kernel(call, metric, &window, &step_params, &mut scratch.notes)? {
+                    RangeOutcome::Nothing => {}
+                    RangeOutcome::Float(value) => points.values[idx] = value,
+                    RangeOutcome::Histogram(histogram) => points.set_histogram(idx, histogram),
+                }
+            }
+            self.count_used(used, steps, &|_| used / steps.count as u64);
+            if points.is_empty() {
+                return Ok(None);
+            }
+            call.check_counter(&labels, &points, self.options.features, &mut scratch.notes);
+            let mut series = Series { labels, drop_name, points };
+            if !call.keeps_name() || drop_name {
+                self.drop_name(&mut series);
+            }
+            Ok(Some(series))
+        })?;
+        let series: Vec<Series> = series.into_iter().flatten().collect();
+        let is_absent_function = call.function == "absent_over_time";
+        if !self.options.features.delayed_name_removal
+            && !is_absent_function
+            && frame::has_duplicates(&series)
+        {
+            return Err(QueryError::execution(frame::SAME_LABELSET));
+        }
+        self.frame(series)
+    }
+
+    fn windows(&self, arg: &Plan, extension: Option<RangeExtension>) -> Result<Windows, QueryError> {
+        let lookback = self.options.lookback_ms;
+        let (before_ms, after_ms) = match extension {
+            None => (0, 0),
+            Some(RangeExtension::Anchored) => (lookback, 0),
+            Some(RangeExtension::Smoothed) => (lookback, lookback),
+        };
+        match &arg.kind {
+            PlanKind::Matrix(SelectorPlan { range_ms, offset_ms, at, .. }) => {
+                Ok(Windows { range_ms: *range_ms, offset_ms: *offset_ms, at: *at, before_ms, after_ms })
+            }
+            PlanKind::Subquery(subquery) => {
+                let SubqueryPlan { range_ms, offset_ms, at, .. } = &**subquery;
+                Ok(Windows { range_ms: *range_ms, offset_ms: *offset_ms, at: *at, before_ms, after_ms })
+            }
+            _ => Err(QueryError::execution("a range vector was expected")),
+        }
+    }
+
+    fn matrix(&'a self, arg: &Plan, windows: Windows, steps: Steps) -> Result<Matrix<'a>, QueryError> {
+        let first = windows.end(steps.start) - windows.range_ms - windows.before_ms + 1;
+        let last = windows.end(steps.last()) + windows.after_ms;
+        let range = TimeRange::new(first, last);
+        match &arg.kind {
+            PlanKind::Matrix(selector) => {
+                let found = self.select(selector, range, steps)?;
+                let sources = found.into_iter().map(Source::Stored).collect();
+                Ok(Matrix { sources, range, inner: Steps::instant(0), _held: None })
+            }
+            PlanKind::Subquery(subquery) => {
+                let (inner, frame) = self.subquery(subquery, steps)?;
+                let Frame { series, held } = frame;
+                let sources = series.into_iter().map(Source::Computed).collect();
+                Ok(Matrix { sources, range, inner, _held: Some(held) })
+            }
+            _ => Err(QueryError::execution("a range vector was expected")),
+        }
+    }
+
+    /// Evaluates the inside of a subquery at its own steps: multiples of its step, whatever the query's start is.
+    fn subquery(&'a self, subquery: &SubqueryPlan, steps: Steps) -> Result<(Steps, Frame<'a>), QueryError> {
+        let step = subquery
+            .step_ms
+            .unwrap_or_else(|| (self.options.default_subquery_step)(subquery.range_ms))
+            .max(1);
+        let low = subquery.data_time(steps.start) - subquery.range_ms;
+        let first = (low.div_euclid(step) + 1) * step;
+        let inner = Steps::range(first, subquery.data_time(steps.last()), step);
+        let frame = match self.eval(&subquery.inner, inner)? {
+            crate::eval::Evaluated::Vector(frame) => frame,
+            crate::eval::Evaluated::Scalar(values) => {
+                let points = Points { values, histograms: Vec::new() };
+                let labels = Labels::empty();
+                self.frame(vec![Series { labels, drop_name: false, points }])?
+            }
+            crate::eval::Evaluated::Text(_) => {
+                return Err(QueryError::execution("a subquery needs an instant vector"));
+            }
+        };
+        Ok((inner, frame))
+    }
+
+    /// Reads the samples of one series; its labels, and whether its name is to be dropped.
+    fn load(
+        &self,
+        source: &Source,
+        matrix: &Matrix<'_>,
+        scratch: &mut crate::eval::Scratch,
+        samples: &mut RangeSamples,
+        with_starts: bool,
+    ) -> Result<(Labels, bool), QueryError> {
+        match source {
+            Source::Stored(reader) => {
+                scratch.columns.clear();
+                reader.read(self.ctx, matrix.range, &mut scratch.columns)?;
+                self.count_read(scratch.columns.len());
+                samples.fill(&scratch.columns, with_starts);
+                Ok((reader.labels(), false))
+            }
+            Source::Computed(series) => {
+                samples.fill_from_points(&series.points, matrix.inner);
+                Ok((series.labels.clone(), series.drop_name))
+            }
+        }
+    }
+
+    /// The value of a query that is a range vector itself.
+    pub(crate) fn top_level_matrix(
+        &'a self,
+        plan: &Plan,
+        steps: Steps,
+    ) -> Result<Vec<MatrixSeries>, QueryError> {
+        let extension = match &plan.kind {
+            PlanKind::Matrix(selector) => selector.extension,
+            _ => None,
+        };
+        let windows = self.windows(plan, extension)?;
+        let matrix = self.matrix(plan, windows, steps)?;
+        let end = windows.end(steps.start);
+        let result = self.for_each(&matrix.sources, |scratch, source| {
+            let mut samples = RangeSamples::default();
+            let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, false)?;
+            let labels = if drop_name { frame::without_metadata(&labels) } else { labels };
+            let low = end - windows.range_ms - windows.before_ms;
+            let window = samples.window(&mut Bounds::default(), low, end + windows.after_ms);
+            self.count_used(window.len() as u64, steps, &|_| window.len() as u64);
+            let mut floats: Vec<(i64, f64)> =
+                window.float_times.iter().copied().zip(window.floats.iter().copied()).collect();
+            if let Some(extension) = extension {
+                if !window.histograms.is_empty() {
+                    let name = match extension {
+                        RangeExtension::Anchored => "anchored",
+                        RangeExtension::Smoothed => "smoothed",
+                    };
+                    let message = format!("{name} modifier is not supported with histograms");
+                    return Err(QueryError::execution(message));
+                }
+                floats = extend_window(&floats, end - windows.range_ms, end, extension);
+            }
+            let histograms =
+                window.histogram_times.iter().copied().zip(window.histograms.iter().cloned()).collect();
+            Ok(MatrixSeries { labels, floats, histograms })
+        })?;
+        let samples =
+            result.iter().map(|series| (series.floats.len() + series.histograms.len()) as u64).sum();
+        // Counted as long as it takes to check the limit: the result leaves the engine.
+        drop(self.budget().take(samples, samples * 16)?);
+        Ok(result.into_iter().filter(|s| !s.floats.is_empty() || !s.histograms.is_empty()).collect())
+    }
+
+    /// 1 at the steps at which no series has a sample.
+    pub(crate) fn absent(
+        &'a self,
+        frame: &Frame<'_>,
+        labels: Labels,
+        drop_name: bool,
+        steps: Steps,
+    ) -> Result<Frame<'a>, QueryError> {
+        let mut points = Points { values: vec![1.0; steps.count], histograms: Vec::new() };
+        for series in &frame.series {
+            for idx in 0..steps.count {
+                if series.points.has(idx) {
+                    points.values[idx] = ABSENT;
+                }
+            }
+        }
+        if points.is_empty() {
+            return self.frame(Vec::new());
+        }
+        self.frame(vec![Series { labels, drop_name, points }])
+    }
+}
+
+/// The span of a plan's argument, where there is one.
+pub(crate) fn arg_span(args: &[Plan], idx: usize) -> Span {
+    args.get(idx).map(|arg| arg.span).unwrap_or_default()
+}

@@ -1,0 +1,155 @@
+//! Instant selectors: the newest sample of each series at each step.
+
+use std::sync::Arc;
+
+use metric_storage_api::{SampleColumns, SelectHints, SelectRequest, SeriesReader};
+use model::{TimeRange, is_stale_nan};
+use promql_syntax::{RangeExtension, Span};
+
+use crate::QueryError;
+use crate::eval::{Evaluator, Frame};
+use crate::functions::smooth_at;
+use crate::plan::SelectorPlan;
+use crate::series::{ABSENT, Points, Series, Steps};
+
+impl<'a> Evaluator<'a> {
+    /// The series of a selector that may have samples in `range`.
+    pub(crate) fn select(
+        &self,
+        selector: &SelectorPlan,
+        range: TimeRange,
+        steps: Steps,
+    ) -> Result<Vec<Arc<dyn SeriesReader>>, QueryError> {
+        let hints = SelectHints {
+            step_ms: if steps.is_range() { steps.step } else { 0 },
+            window_ms: selector.range_ms,
+            function: selector.function,
+            grouping: selector.grouping.clone(),
+            sorted: false,
+            resolution_ms: 0,
+            limit: 0,
+            labels_only: false,
+        };
+        let request = SelectRequest { matchers: &selector.matchers, range, hints };
+        let set = self.reader.select(self.ctx, &request)?;
+        if !set.warnings.is_empty() {
+            self.note(|notes| set.warnings.into_iter().for_each(|text| notes.storage_warning(text)));
+        }
+        self.count_series(set.series.len());
+        Ok(set.series)
+    }
+
+    /// The times that an instant selector needs samples from.
+    fn lookback_range(&self, selector: &SelectorPlan, steps: Steps) -> TimeRange {
+        let lookback = self.options.lookback_ms;
+        let first = selector.data_time(steps.start) - lookback + 1;
+        let last = selector.data_time(steps.last());
+        let after = if selector.extension == Some(RangeExtension::Smoothed) { lookback } else { 0 };
+        TimeRange::new(first.saturating_sub(i64::from(after > 0)), last + after)
+    }
+
+    pub(crate) fn vector_selector(
+        &'a self,
+        selector: &SelectorPlan,
+        span: Span,
+        steps: Steps,
+    ) -> Result<Frame<'a>, QueryError> {
+        if steps.count == 0 {
+            return self.frame(Vec::new());
+        }
+        let range = self.lookback_range(selector, steps);
+        let found = self.select(selector, range, steps)?;
+        let smoothed = selector.extension == Some(RangeExtension::Smoothed);
+        let series = self.for_each(&found, |scratch, reader| {
+            scratch.columns.clear();
+            reader.read(self.ctx, range, &mut scratch.columns)?;
+            self.count_read(scratch.columns.len());
+            let labels = reader.labels();
+            let points = if smoothed {
+                let lookback = self.options.lookback_ms;
+                let metric = labels.metric_name();
+                smooth_at(selector, &scratch.columns, lookback, steps, (metric, span), &mut scratch.notes)
+            } else {
+                let (points, _) = self.newest(selector, &scratch.columns, steps);
+                points
+            };
+            if points.is_empty() {
+                return Ok(None);
+            }
+            let used = points.sample_count();
+            self.count_used(used, steps, &|idx| u64::from(points.has(idx)));
+            Ok(Some(Series { labels, drop_name: false, points }))
+        })?;
+        self.frame(series.into_iter().flatten().collect())
+    }
+
+    /// The newest sample within the lookback at each step, and its index in the columns.
+    pub(crate) fn newest(
+        &self,
+        selector: &SelectorPlan,
+        columns: &SampleColumns,
+        steps: Steps,
+    ) -> (Points, Vec<Option<usize>>) {
+        let mut points = Points::absent(steps.count);
+        let mut indexes = vec![None; steps.count];
+        let times = &columns.timestamps;
+        let mut next = 0;
+        for (idx, index) in indexes.iter_mut().enumerate() {
+            let time = selector.data_time(steps.time(idx));
+            while next < times.len() && times[next] <= time {
+                next += 1;
+            }
+            let Some(at) = next.checked_sub(1) else { continue };
+            if times[at] <= time - self.options.lookback_ms || is_stale_nan(columns.values[at]) {
+                continue;
+            }
+            *index = Some(at);
+            match columns.histograms.get(at) {
+                Some(Some(histogram)) => points.set_histogram(idx, Arc::clone(histogram)),
+                _ => points.values[idx] = columns.values[at],
+            }
+        }
+        (points, indexes)
+    }
+
+    /// For `timestamp` and `start_timestamp`: the time of the newest sample at each step, in seconds.
+    pub(crate) fn selector_times(
+        &'a self,
+        selector: &SelectorPlan,
+        steps: Steps,
+        start_times: bool,
+    ) -> Result<Frame<'a>, QueryError> {
+        if steps.count == 0 {
+            return self.frame(Vec::new());
+        }
+        let range = self.lookback_range(selector, steps);
+        let found = self.select(selector, range, steps)?;
+        let series = self.for_each(&found, |scratch, reader| {
+            scratch.columns.clear();
+            reader.read(self.ctx, range, &mut scratch.columns)?;
+            self.count_read(scratch.columns.len());
+            let (_, indexes) = self.newest(selector, &scratch.columns, steps);
+            let columns = &scratch.columns;
+            let values: Vec<f64> = indexes
+                .iter()
+                .map(|at| match at {
+                    None => ABSENT,
+                    Some(at) if start_times => {
+                        columns.start_timestamps.get(*at).copied().unwrap_or(0) as f64 / 1000.0
+                    }
+                    Some(at) => columns.timestamps[*at] as f64 / 1000.0,
+                })
+                .collect();
+            let points = Points { values, histograms: Vec::new() };
+            if points.is_empty() {
+                return Ok(None);
+            }
+            self.count_used(points.sample_count(), steps, &|idx| u64::from(points.has(idx)));
+            let mut series = Series { labels: reader.labels(), drop_name: false, points };
+            self.drop_name(&mut series);
+            Ok(Some(series))
+        })?;
+        let frame = self.frame(series.into_iter().flatten().collect())?;
+        self.finished(frame)
+    }
+}
