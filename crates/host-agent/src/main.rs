@@ -1,3 +1,7 @@
 //! The agent on each host: container and host metrics, logs.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run_main::<host_agent::AgentProgram>()
+}

@@ -1,0 +1,27 @@
+//! Container metrics under cAdvisor's names: numbers from cgroup files (or the Docker API where those cannot be read), names
+//! and states from the Docker API.
+
+mod api_stats;
+mod cgroup;
+mod cgroup_v1;
+mod cgroup_v2;
+mod collect;
+mod docker;
+mod identity;
+mod inventory;
+mod machine;
+mod options;
+mod processes;
+mod render;
+mod stats;
+
+pub(crate) use collect::ContainerCollectors;
+pub(crate) use docker::{DockerLink, DockerWatch};
+#[cfg(test)]
+pub(crate) use inventory::ContainerInfo;
+pub(crate) use inventory::Inventory;
+pub use options::ContainerOptions;
+pub(crate) use options::{DEFAULT_OFF_SETS, METRIC_SETS};
+
+#[cfg(test)]
+mod tests;
