@@ -1,0 +1,176 @@
+//! Reading: what a scan has to look at, then counting it, handing it out in any order, or merging it in order of time.
+
+mod count;
+mod ordered;
+mod source;
+
+use go_regex::CompiledMatcher;
+use log_storage_api::{
+    Direction, LogScan, LogStorageError, MetadataFilter, ScanBatch, ScanSink, ScanStats, SinkFlow,
+    StreamInfo, StreamStats,
+};
+use model::TimestampNs;
+use resources::RequestContext;
+
+use crate::error::{BlockError, Result};
+use crate::filter::LineFilters;
+use crate::store::DiskLogStore;
+use source::{OpenSource, RowsBatch, Source};
+
+/// What to look at and how.
+struct Plan<'a> {
+    store: &'a DiskLogStore,
+    ctx: &'a RequestContext,
+    scan: &'a LogScan,
+    filters: LineFilters,
+    stats: ScanStats,
+}
+
+pub(crate) fn scan(
+    store: &DiskLogStore,
+    ctx: &RequestContext,
+    scan: &LogScan,
+    sink: &mut dyn ScanSink,
+) -> Result<ScanStats> {
+    ctx.check()?;
+    let sources = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
+    let filters = LineFilters::new(&scan.line_filters);
+    let mut plan = Plan { store, ctx, scan, filters, stats: ScanStats::default() };
+    match (scan.count, scan.limit) {
+        (Some(buckets), _) => count::count(&mut plan, &sources, buckets, sink)?,
+        (None, Some(limit)) => ordered::merge(&mut plan, sources, limit, sink)?,
+        (None, None) => unordered(&mut plan, &sources, sink)?,
+    }
+    Ok(plan.stats)
+}
+
+/// Hands out source by source.
+fn unordered(plan: &mut Plan<'_>, sources: &[Source], sink: &mut dyn ScanSink) -> Result<()> {
+    for source in sources {
+        let Some((open, rows)) = plan.select(source)? else { continue };
+        let batch = RowsBatch::new(&open, &rows);
+        if batch.hand_out(sink)? == SinkFlow::Stop {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Plan<'_> {
+    /// Opens a source and finds the rows that pass, in the scan's direction; `None` where none does.
+    fn select(&mut self, source: &Source) -> Result<Option<(OpenSource, Vec<u32>)>> {
+        self.ctx.check()?;
+        let reservation = self.ctx.memory.reserve(source.open_bytes())?;
+        let open = source.open(reservation);
+        match self.select_rows(&open) {
+            Ok(rows) if rows.is_empty() => Ok(None),
+            Ok(rows) => Ok(Some((open, rows))),
+            Err(error) => self.forgive(source, error).map(|()| None),
+        }
+    }
+
+    fn select_rows(&mut self, open: &OpenSource) -> std::result::Result<Vec<u32>, BlockError> {
+        let range = open.rows_between(self.scan.start, self.scan.end)?;
+        self.stats.blocks_read += 1;
+        self.stats.entries_scanned += range.len() as u64;
+        self.stats.bytes_scanned += open.line_bytes_of(range.len());
+        let mut rows = open.filter(range, &self.filters, &mut self.stats)?;
+        if !self.scan.metadata_filters.is_empty() && !rows.is_empty() {
+            open.filter_metadata(&mut rows, &self.scan.metadata_filters)?;
+        }
+        if !rows.is_empty() && self.scan.count.is_none() {
+            // Loaded now, so that damage is found while the block can still be left out.
+            open.load(self.scan.wants_lines, self.scan.wants_metadata)?;
+        }
+        if self.scan.direction == Direction::Backward {
+            rows.reverse();
+        }
+        Ok(rows)
+    }
+
+    /// Goes on without a damaged block; an error of the file system ends the scan.
+    fn forgive(&mut self, source: &Source, error: BlockError) -> Result<()> {
+        match error {
+            BlockError::Damaged(reason) => {
+                self.stats.blocks_damaged += 1;
+                source.report_damage(self.store, reason);
+                Ok(())
+            }
+            BlockError::Io(error) => {
+                Err(LogStorageError::Io { action: "read", path: source.place(), source: error })
+            }
+        }
+    }
+}
+
+/// Everything that may hold entries of matching streams in the range, stream by stream in order of labels, each stream's in
+/// the order in which the entries came.
+fn find_sources(
+    store: &DiskLogStore,
+    ctx: &RequestContext,
+    selectors: &[&Vec<CompiledMatcher>],
+    start: TimestampNs,
+    end: TimestampNs,
+) -> Result<Vec<Source>> {
+    let Some(tenant) = store.tenant(&ctx.tenant) else { return Ok(Vec::new()) };
+    let enforced = compile_enforced(ctx)?;
+    let holds = |matchers: &[CompiledMatcher], info: &StreamInfo| {
+        matchers.iter().all(|matcher| matcher.matches(info.labels.value(matcher.name())))
+    };
+    let infos = tenant
+        .registry
+        .select(|info| holds(&enforced, info) && selectors.iter().any(|matchers| holds(matchers, info)));
+    ctx.check()?;
+    Ok(store.with_stable_view(|| source::snapshot(&tenant, &infos, start, end)))
+}
+
+fn compile_enforced(ctx: &RequestContext) -> Result<Vec<CompiledMatcher>> {
+    let compile = |matcher: &model::Matcher| {
+        CompiledMatcher::new(matcher.clone()).map_err(|error| LogStorageError::Unavailable {
+            reason: format!("the matchers that this user may not go beyond cannot be used: {error}"),
+        })
+    };
+    ctx.enforced_matchers.iter().map(compile).collect()
+}
+
+pub(crate) fn streams(
+    store: &DiskLogStore,
+    ctx: &RequestContext,
+    selectors: &[Vec<CompiledMatcher>],
+    start: TimestampNs,
+    end: TimestampNs,
+) -> Result<Vec<StreamStats>> {
+    ctx.check()?;
+    let selectors: Vec<&Vec<CompiledMatcher>> = selectors.iter().collect();
+    let sources = find_sources(store, ctx, &selectors, start, end)?;
+    let mut found: Vec<StreamStats> = Vec::new();
+    for source in &sources {
+        let stats = match found.last_mut() {
+            Some(last) if last.stream.id == source.stream.id => last,
+            _ => {
+                let stream = source.stream.clone();
+                found.push(StreamStats { stream, chunks: 0, entries: 0, bytes: 0 });
+                let Some(last) = found.last_mut() else { continue };
+                last
+            }
+        };
+        stats.chunks += 1;
+        stats.entries += source.rows;
+        stats.bytes += source.line_bytes;
+    }
+    Ok(found)
+}
+
+fn matches_metadata(filter: &MetadataFilter, value: &str) -> bool {
+    filter.matcher.matches(value)
+}
+
+/// A batch of counts.
+fn counts_batch<'a>(
+    stream: &'a std::sync::Arc<StreamInfo>,
+    counts: &'a [u64],
+    bytes: &'a [u64],
+    lines: &'a dyn log_storage_api::ScanLines,
+) -> ScanBatch<'a> {
+    ScanBatch { stream, timestamps: &[], lines, residual_filters: 0, metadata_filtered: true, counts, bytes }
+}

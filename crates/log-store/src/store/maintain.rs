@@ -1,0 +1,61 @@
+//! What a service drives in the background.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::DiskLogStore;
+use super::flush::FlushJob;
+use crate::error::Result;
+
+/// State of the background work; one thread at a time does it.
+#[derive(Debug, Default)]
+pub(crate) struct Maintenance {
+    pub(super) flush: Option<FlushJob>,
+}
+
+/// What a round of background work has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaintainReport {
+    /// Whether entries were moved from memory into segments.
+    pub flushed: bool,
+    /// Segments that merges have replaced.
+    pub segments_merged: u64,
+    /// Segments deleted because their time was over.
+    pub segments_expired: u64,
+    /// Segments rewritten without entries that were deleted or whose time was over.
+    pub segments_rewritten: u64,
+    /// Whether there is more to do at once.
+    pub more: bool,
+}
+
+impl DiskLogStore {
+    /// Does what is due, in bounded steps: encodes full streams, flushes by age and size, merges one group of segments, removes
+    /// what retention and deletions ask for. To be called every few seconds, and again at once while `more` is set, on a
+    /// thread that may block. Appends and scans go on meanwhile.
+    pub fn maintain(&self) -> Result<MaintainReport> {
+        let mut maintenance = self.maintenance.lock();
+        let mut report = MaintainReport::default();
+        self.encode_full_streams();
+        if self.flush_is_due() || maintenance.flush.is_some() {
+            self.flush_locked(&mut maintenance.flush)?;
+            report.flushed = true;
+        }
+        self.expire(&mut report)?;
+        self.merge_step(&mut report)?;
+        for tenant in self.all_tenants() {
+            tenant.registry.collect_garbage();
+        }
+        Ok(report)
+    }
+
+    fn flush_is_due(&self) -> bool {
+        let wal_bytes = self.wal.stats().segment_bytes;
+        if self.memory_bytes.load(Ordering::Relaxed) >= self.options.flush_bytes
+            || wal_bytes >= self.options.wal_bytes_max
+        {
+            return true;
+        }
+        let oldest = Duration::from_nanos(self.oldest_arrival_ns.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(oldest) >= self.options.flush_age
+    }
+}
