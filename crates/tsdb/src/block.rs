@@ -1,9 +1,11 @@
 //! Immutable blocks: an index, chunk files, deleted ranges and `meta.json` in a directory named by a ULID.
 
 pub(crate) mod index;
+pub(crate) mod index_writer;
 pub(crate) mod meta;
 pub(crate) mod tombstones;
 pub(crate) mod ulid;
+pub(crate) mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

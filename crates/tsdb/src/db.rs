@@ -1,13 +1,18 @@
 //! The database: what a service opens, appends to, selects from and drives.
 
+mod delete;
+mod maintain;
 mod open;
 mod query;
+
+pub use delete::SnapshotOptions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use metric_storage_api::{Appender, MetricStore, StorageError};
 use parking_lot::{Mutex, RwLock};
 use resources::RequestContext;
@@ -64,6 +69,9 @@ pub struct Db {
     pub(crate) retention_bytes: AtomicU64,
     /// Held while blocks are made, merged or deleted: one such step at a time.
     pub(crate) maintenance: Mutex<()>,
+    /// Series that were collected, by WAL reference, with the segment that was open then: until it is folded, records of
+    /// theirs may follow.
+    pub(crate) deleted_series: Mutex<HashMap<u64, u64>>,
     closed: AtomicBool,
     replay_ms: u64,
     clean_start: bool,
@@ -112,13 +120,6 @@ impl Db {
             Some(log) => log.sync_if_due(interval, now),
             None => Ok(()),
         }
-    }
-
-    /// One round of background work, on the caller's thread: writes what could not be written before. To be called every
-    /// few seconds to a minute; never while another call runs.
-    pub fn maintain(&self) -> Result<()> {
-        let _alone = self.maintenance.lock();
-        self.head.files.flush()
     }
 
     /// Makes everything durable that was written.
@@ -224,6 +225,14 @@ impl Db {
         let log = self.late_log().map_err(|error| unavailable(&error))?;
         let written = log.lock().write(&[&batch]);
         written.map(|_| ()).map_err(|error| unavailable(&error))
+    }
+
+    /// The out-of-order log, if there is one on disk or late samples came.
+    pub(crate) fn late_log_if_any(&self) -> Result<Option<Arc<Log>>> {
+        if self.late_log.lock().is_none() && !self.fs.exists(&self.dir.join("wbl")) {
+            return Ok(None);
+        }
+        self.late_log().map(Some)
     }
 
     fn late_log(&self) -> Result<Arc<Log>> {

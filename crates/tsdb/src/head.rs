@@ -17,6 +17,7 @@ pub(crate) mod validate;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use hashbrown::HashSet;
 use metric_storage_api::{AppendRejection, SeriesRef};
 use model::Labels;
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -24,7 +25,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use crate::metrics::{Count, Counters};
 use crate::options::DbOptions;
 use crate::wal::record;
-use chunk_files::ChunkFiles;
+use chunk_files::{ChunkFiles, ChunkPlace};
 use exemplars::ExemplarRing;
 use key_table::{KeyHash, KeyHasher, KeyTable};
 use label_index::{LabelIndex, PairId};
@@ -55,12 +56,16 @@ pub(crate) struct Head {
     pub(crate) exemplars: Mutex<ExemplarRing>,
     /// Series records that are not in the log yet, without their type byte.
     pub(crate) unlogged: Mutex<Vec<u8>>,
+    /// Further references under which the log knows series.
+    pub(crate) alias_refs: Mutex<HashSet<u64>>,
     next_ref: AtomicU64,
     series_count: AtomicU64,
     pub(crate) chunk_count: AtomicI64,
     /// The oldest and the newest sample; `i64::MAX` and `i64::MIN` while there is none.
     pub(crate) min_time: AtomicI64,
     pub(crate) max_time: AtomicI64,
+    /// The same for late samples.
+    late_times: Mutex<(i64, i64)>,
     /// Samples before it are in blocks.
     pub(crate) min_valid_time: AtomicI64,
     /// Counts collections, so that one spares series that an appender has just looked at.
@@ -82,11 +87,13 @@ impl Head {
             files,
             exemplars: Mutex::new(ExemplarRing::new(options.exemplars_max)),
             unlogged: Mutex::default(),
+            alias_refs: Mutex::default(),
             next_ref: AtomicU64::new(1),
             series_count: AtomicU64::new(0),
             chunk_count: AtomicI64::new(0),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
+            late_times: Mutex::new((i64::MAX, i64::MIN)),
             min_valid_time: AtomicI64::new(min_valid_time),
             epoch: AtomicU32::new(1),
             active_appenders: AtomicI64::new(0),
@@ -222,6 +229,20 @@ impl Head {
         self.max_time.fetch_max(max, Ordering::Relaxed);
     }
 
+    /// Takes note of the time of late samples.
+    pub(crate) fn note_late(&self, min: i64, max: i64) {
+        let mut range = self.late_times.lock();
+        *range = (range.0.min(min), range.1.max(max));
+    }
+
+    /// The time range of all samples, late ones included; the start is behind the end while there is none.
+    pub(crate) fn time_range(&self) -> (i64, i64) {
+        let late = *self.late_times.lock();
+        let (min, max) = (self.min_time.load(Ordering::Relaxed), self.max_time.load(Ordering::Relaxed));
+        // Without samples in order the newest time is still known, and says nothing.
+        if min > max { late } else { (min.min(late.0), max.max(late.1)) }
+    }
+
     /// The oldest sample that may still be added in order.
     pub(crate) fn appendable_from(&self) -> i64 {
         let valid = self.min_valid_time.load(Ordering::Relaxed);
@@ -229,6 +250,86 @@ impl Head {
             i64::MIN => valid,
             newest => valid.max(newest.saturating_sub(self.chunk_range_ms / 2)),
         }
+    }
+
+    /// Forgets samples before `time`, which are in a block, and returns how many chunks went.
+    pub(crate) fn truncate(&self, time: i64) -> u64 {
+        let _no_reader = self.visibility.write();
+        let (mut removed, mut oldest) = (0, i64::MAX);
+        for shard in &self.shards {
+            for series in shard.lock().iter_mut() {
+                removed += series.truncate(time);
+                oldest = oldest.min(series.first_time().unwrap_or(i64::MAX));
+            }
+        }
+        self.chunk_count.fetch_sub(removed as i64, Ordering::Relaxed);
+        // A chunk that crosses `time` is in the block, too: what counts is what is in no block.
+        let oldest = if oldest == i64::MAX { oldest } else { oldest.max(time) };
+        self.min_time.store(oldest, Ordering::Relaxed);
+        removed as u64
+    }
+
+    /// The oldest sample of any chunk, late ones included; `i64::MAX` where there is none.
+    pub(crate) fn oldest_time(&self) -> i64 {
+        let oldest = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.iter().filter_map(|(_, series)| Some(series.time_range()?.0)).min()
+        };
+        self.shards.iter().filter_map(oldest).min().unwrap_or(i64::MAX)
+    }
+
+    /// Closes the late samples of all series and returns the places of all late chunks.
+    pub(crate) fn close_late_chunks(&self) -> HashSet<ChunkPlace> {
+        let mut places = HashSet::new();
+        for shard in &self.shards {
+            for series in shard.lock().iter_mut() {
+                places.extend(series.close_late(&self.files).iter().map(|chunk| chunk.place));
+            }
+        }
+        places
+    }
+
+    /// The time range of these late chunks.
+    pub(crate) fn late_range(&self, places: &HashSet<ChunkPlace>) -> Option<(i64, i64)> {
+        let mut range: Option<(i64, i64)> = None;
+        for shard in &self.shards {
+            for (_, series) in shard.lock().iter() {
+                let late = series.extra.as_ref().map_or(&[][..], |extra| &extra.late_closed);
+                for chunk in late.iter().filter(|chunk| places.contains(&chunk.place)) {
+                    let (min, max) = range.unwrap_or((i64::MAX, i64::MIN));
+                    range = Some((min.min(chunk.min_time), max.max(chunk.max_time)));
+                }
+            }
+        }
+        range
+    }
+
+    /// Forgets late chunks that are in blocks now.
+    pub(crate) fn forget_late_chunks(&self, places: &HashSet<ChunkPlace>) {
+        let _no_reader = self.visibility.write();
+        for shard in &self.shards {
+            for extra in shard.lock().iter_mut().filter_map(|series| series.extra.as_mut()) {
+                extra.late_closed.retain(|chunk| !places.contains(&chunk.place));
+            }
+        }
+        let mut left = (i64::MAX, i64::MIN);
+        for shard in &self.shards {
+            for extra in shard.lock().iter().filter_map(|(_, series)| series.extra.as_ref()) {
+                let closed = extra.late_closed.iter().map(|chunk| (chunk.min_time, chunk.max_time));
+                let open = extra.late.iter().map(|sample| (sample.0, sample.0));
+                left = closed.chain(open).fold(left, |all, one| (all.0.min(one.0), all.1.max(one.1)));
+            }
+        }
+        *self.late_times.lock() = left;
+    }
+
+    /// The WAL references of all series.
+    pub(crate) fn wal_refs(&self) -> HashSet<u64> {
+        let mut refs = self.alias_refs.lock().clone();
+        for shard in &self.shards {
+            refs.extend(shard.lock().iter().map(|(_, series)| series.wal_ref));
+        }
+        refs
     }
 
     /// Removes series that have no sample left and that nobody has looked at since the last collection. Their WAL

@@ -6,10 +6,10 @@
 //! [`Db::sync_if_due`] and [`Db::maintain`].
 
 #![warn(missing_docs)]
-#![allow(dead_code, reason = "block writing and compaction, which use the rest, come with the next commit")]
 
 mod block;
 mod chunk_handle;
+mod compact;
 mod db;
 mod error;
 mod head;
@@ -21,7 +21,7 @@ mod select;
 mod stats;
 mod wal;
 
-pub use db::{Db, Environment};
+pub use db::{Db, Environment, SnapshotOptions};
 pub use error::{Error, Result};
 pub use head::label_index::{Cardinality, NamedCount};
 pub use metrics::{Counters, ReplayProgress};

@@ -96,16 +96,11 @@ counters! {
 
 pub(crate) trait Count {
     fn add(&self, amount: u64);
-    fn value(&self) -> u64;
 }
 
 impl Count for AtomicU64 {
     fn add(&self, amount: u64) {
         self.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    fn value(&self) -> u64 {
-        self.load(Ordering::Relaxed)
     }
 }
 

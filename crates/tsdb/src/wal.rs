@@ -1,5 +1,6 @@
 //! The write-ahead log in Prometheus' geometry: numbered segments of 32 KiB pages, records in checksummed fragments.
 
+pub(crate) mod checkpoint;
 pub(crate) mod log;
 pub(crate) mod reader;
 pub(crate) mod record;

@@ -128,6 +128,27 @@ impl IndexReader {
         }
     }
 
+    /// All symbols, sorted.
+    pub(crate) fn each_symbol(&self, mut each: impl FnMut(&str)) -> Result<()> {
+        if self.version == 1 {
+            // Version 1 refers to symbols by place, so go over what the postings table says.
+            for name in self.postings.keys() {
+                each(name);
+                self.each_value(name, |value, _| {
+                    each(value);
+                    Ok(())
+                })?;
+            }
+            return Ok(());
+        }
+        let Some(start) = self.symbols.first() else { return Ok(()) };
+        let mut reader = ByteReader::new(&self.map.bytes()[*start as usize..]);
+        for _ in 0..self.symbol_count {
+            each(reader.str().map_err(|error| self.fail(format!("symbols: {error}")))?);
+        }
+        Ok(())
+    }
+
     /// All label names, sorted.
     pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
         self.postings.keys().map(String::as_str)

@@ -84,6 +84,7 @@ pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> 
         late_log: Mutex::default(),
         blocks: RwLock::new(blocks),
         maintenance: Mutex::default(),
+        deleted_series: Mutex::default(),
         closed: AtomicBool::new(false),
         replay_ms,
         clean_start,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use go_regex::CompiledMatcher;
 use metric_storage_api::{ExemplarSeries, LabelQuery, MetricReader, SelectRequest, SeriesSet, StorageError};
@@ -22,8 +21,7 @@ impl Db {
     }
 
     fn head_overlaps(&self, range: TimeRange) -> bool {
-        let (min, max) =
-            (self.head.min_time.load(Ordering::Relaxed), self.head.max_time.load(Ordering::Relaxed));
+        let (min, max) = self.head.time_range();
         min <= max && range.overlaps(TimeRange::new(min, max))
     }
 

@@ -51,6 +51,7 @@ struct Outcome {
     late: Vec<RefSample>,
     /// Late chunks that were closed: the samples in them are no longer needed in the out-of-order log.
     markers: Vec<(u64, u64)>,
+    late_range: Option<(i64, i64)>,
     out_of_order: u64,
     chunks: u64,
     min_time: i64,
@@ -63,6 +64,11 @@ impl Outcome {
             self.markers.push((sample.wal_ref, chunk.place.0));
             self.chunks += 1;
         }
+        self.summary.samples += 1;
+        self.late_range = match self.late_range {
+            None => Some((sample.timestamp, sample.timestamp)),
+            Some((min, max)) => Some((min.min(sample.timestamp), max.max(sample.timestamp))),
+        };
         self.late.push(RefSample {
             series: sample.wal_ref,
             timestamp: sample.timestamp,
@@ -196,9 +202,9 @@ impl<'a> HeadAppender<'a> {
             }
         }
         let mut ring = self.db.head.exemplars.lock();
-        for (labels, wal_ref, exemplar) in self.exemplars.drain(..) {
+        for (labels, _, exemplar) in self.exemplars.drain(..) {
             if ring.check(&labels, &exemplar) == Ok(true) {
-                ring.add(labels, wal_ref, exemplar);
+                ring.add(labels, exemplar);
                 outcome.summary.exemplars += 1;
             }
         }
@@ -229,6 +235,7 @@ impl<'a> HeadAppender<'a> {
                         continue;
                     };
                     outcome.note_late(sample, closed);
+                    continue;
                 }
                 Applied::OutOfOrder => {
                     outcome.out_of_order += 1;
@@ -261,6 +268,9 @@ impl<'a> HeadAppender<'a> {
         let (counters, head) = (&self.db.counters, &self.db.head);
         if outcome.min_time <= outcome.max_time {
             head.note_times(outcome.min_time, outcome.max_time);
+        }
+        if let Some((min, max)) = outcome.late_range {
+            head.note_late(min, max);
         }
         head.chunk_count.fetch_add(outcome.chunks as i64, Ordering::Relaxed);
         counters.chunks_created.add(outcome.chunks);

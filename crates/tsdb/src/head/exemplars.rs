@@ -22,7 +22,6 @@ pub(crate) struct ExemplarRing {
 #[derive(Debug)]
 struct Entry {
     series: Labels,
-    wal_ref: u64,
     exemplar: Exemplar,
 }
 
@@ -62,7 +61,7 @@ impl ExemplarRing {
     }
 
     /// Adds an exemplar, in place of the oldest where the ring is full.
-    pub(crate) fn add(&mut self, series: Labels, wal_ref: u64, exemplar: Exemplar) {
+    pub(crate) fn add(&mut self, series: Labels, exemplar: Exemplar) {
         if !self.is_enabled() {
             return;
         }
@@ -74,7 +73,7 @@ impl ExemplarRing {
             self.newest.remove(&old.series);
         }
         self.newest.insert(series.clone(), at);
-        let entry = Entry { series, wal_ref, exemplar };
+        let entry = Entry { series, exemplar };
         match self.entries.get_mut(at) {
             Some(slot) => *slot = entry,
             None => self.entries.push(entry),
@@ -90,14 +89,6 @@ impl ExemplarRing {
         self.in_order()
             .filter(|entry| range.contains(entry.exemplar.timestamp) && matches(&entry.series))
             .map(|entry| (entry.series.clone(), entry.exemplar.clone()))
-            .collect()
-    }
-
-    /// Those that are not older than `from`, for a checkpoint.
-    pub(crate) fn newer_than(&self, from: i64) -> Vec<(u64, Exemplar)> {
-        self.in_order()
-            .filter(|entry| entry.exemplar.timestamp >= from)
-            .map(|entry| (entry.wal_ref, entry.exemplar.clone()))
             .collect()
     }
 

@@ -176,6 +176,11 @@ impl LabelIndex {
         pairs.filter(used).map(|pair| self.text(pair.value)).collect()
     }
 
+    /// All pairs that some series has.
+    pub(crate) fn pairs_in_use(&self) -> impl Iterator<Item = PairId> {
+        (0..self.pairs.len() as PairId).filter(|pair| !self.pairs[*pair as usize].series.is_empty())
+    }
+
     /// How many pairs there are.
     pub(crate) fn pair_count(&self) -> u64 {
         (self.pairs.len() - self.free_pairs.len()) as u64

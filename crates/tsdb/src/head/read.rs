@@ -9,7 +9,7 @@ use model::{Labels, TimeRange};
 use resources::{RequestContext, Reservation};
 use roaring::RoaringBitmap;
 
-use super::chunk_files::ChunkBytes;
+use super::chunk_files::{ChunkBytes, ClosedChunk};
 use super::series::{Series, encode_late};
 use super::{Head, slot_of};
 use crate::chunk_handle::{ChunkHandle, ChunkSource};
@@ -66,12 +66,49 @@ impl Head {
         }
     }
 
-    /// The chunks of a series that overlap `range`.
+    /// The chunks of a series that overlap `range`, and what is deleted from them.
     pub(crate) fn collect_chunks(&self, series: &Series, range: TimeRange, out: &mut SourceSeries) {
-        let overlaps = |min, max| range.overlaps(TimeRange::new(min, max));
-        let late = series.extra.as_ref().map_or(&[][..], |extra| &extra.late_closed);
-        for chunk in series.closed.iter().chain(late) {
-            if !overlaps(chunk.min_time, chunk.max_time) {
+        self.collect_in_order(series, range, out);
+        self.collect_late(series, range, out);
+        self.collect_tombstones(series, out);
+    }
+
+    /// Chunks of samples that came in order.
+    pub(crate) fn collect_in_order(&self, series: &Series, range: TimeRange, out: &mut SourceSeries) {
+        self.collect_closed(&series.closed, range, out);
+        if let Some((min_time, max_time, encoding, data)) = series.open_chunk()
+            && range.overlaps(TimeRange::new(min_time, max_time))
+        {
+            let source = ChunkSource::Memory { encoding, data: Arc::from(data) };
+            out.chunks.push(ChunkHandle { min_time, max_time, source });
+        }
+    }
+
+    /// Chunks of samples that came late, and those samples that are in no chunk yet.
+    pub(crate) fn collect_late(&self, series: &Series, range: TimeRange, out: &mut SourceSeries) {
+        let Some(extra) = &series.extra else { return };
+        self.collect_closed(&extra.late_closed, range, out);
+        if let (Some(first), Some(last)) = (extra.late.first(), extra.late.last())
+            && range.overlaps(TimeRange::new(first.0, last.0))
+        {
+            let source =
+                ChunkSource::Memory { encoding: ENCODING_XOR, data: encode_late(&extra.late).into() };
+            out.chunks.push(ChunkHandle { min_time: first.0, max_time: last.0, source });
+        }
+    }
+
+    /// What is deleted from a series.
+    pub(crate) fn collect_tombstones(&self, series: &Series, out: &mut SourceSeries) {
+        if let Some(extra) = &series.extra
+            && !extra.tombstones.is_empty()
+        {
+            out.tombstones = extra.tombstones.as_slice().into();
+        }
+    }
+
+    fn collect_closed(&self, chunks: &[ClosedChunk], range: TimeRange, out: &mut SourceSeries) {
+        for chunk in chunks {
+            if !range.overlaps(TimeRange::new(chunk.min_time, chunk.max_time)) {
                 continue;
             }
             let source = match self.files.locate(chunk) {
@@ -82,23 +119,6 @@ impl Head {
                 None => continue,
             };
             out.chunks.push(ChunkHandle { min_time: chunk.min_time, max_time: chunk.max_time, source });
-        }
-        if let Some((min_time, max_time, encoding, data)) = series.open_chunk()
-            && overlaps(min_time, max_time)
-        {
-            let source = ChunkSource::Memory { encoding, data: Arc::from(data) };
-            out.chunks.push(ChunkHandle { min_time, max_time, source });
-        }
-        let Some(extra) = &series.extra else { return };
-        if let (Some(first), Some(last)) = (extra.late.first(), extra.late.last())
-            && overlaps(first.0, last.0)
-        {
-            let source =
-                ChunkSource::Memory { encoding: ENCODING_XOR, data: encode_late(&extra.late).into() };
-            out.chunks.push(ChunkHandle { min_time: first.0, max_time: last.0, source });
-        }
-        if !extra.tombstones.is_empty() {
-            out.tombstones = extra.tombstones.as_slice().into();
         }
     }
 }

@@ -200,7 +200,7 @@ impl<'a> Replay<'a> {
                     let Some(labels) = self.labels(wal_ref) else { continue };
                     let mut ring = self.head.exemplars.lock();
                     if ring.check(&labels, &exemplar) == Ok(true) {
-                        ring.add(labels, wal_ref, exemplar);
+                        ring.add(labels, exemplar);
                     }
                 }
             }
@@ -230,6 +230,9 @@ impl<'a> Replay<'a> {
         self.series.insert(wal_ref, series);
         if created {
             self.ctx.counters.series_created.add(1);
+        } else {
+            self.head.alias_refs.lock().insert(wal_ref);
+            self.head.reserve_refs(wal_ref);
         }
         let Some(chunks) = self.chunks.in_order.remove(&wal_ref) else { return };
         let valid_from = self.head.min_valid_time.load(Ordering::Relaxed);
@@ -275,7 +278,7 @@ impl<'a> Replay<'a> {
             let Some(series) = shard.get_mut(slot_of(id), generation) else { continue };
             series.append_late(sample.timestamp, sample.value, &ctx);
             drop(shard);
-            head.note_times(sample.timestamp, sample.timestamp);
+            head.note_late(sample.timestamp, sample.timestamp);
         }
     }
 
@@ -318,7 +321,7 @@ impl<'a> Replay<'a> {
             });
         }
         if times.0 <= times.1 {
-            self.head.note_times(times.0, times.1);
+            self.head.note_late(times.0, times.1);
         }
     }
 

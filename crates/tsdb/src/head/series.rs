@@ -263,6 +263,12 @@ impl Series {
                 extra.histogram = None;
             }
         }
+        if let Some(extra) = &mut self.extra
+            && extra.late.is_empty()
+            && extra.late_closed.is_empty()
+        {
+            extra.tombstones.retain(|hole| hole.1 >= time);
+        }
         before - self.chunk_count()
     }
 
@@ -279,6 +285,30 @@ impl Series {
     pub(crate) fn first_time(&self) -> Option<i64> {
         let first = self.closed.first().map(|chunk| chunk.min_time);
         first.or_else(|| self.open_chunk().map(|(first, ..)| first))
+    }
+
+    /// The first and the last sample that are in no block, late ones included.
+    pub(crate) fn time_range(&self) -> Option<(i64, i64)> {
+        let closed = self.closed.iter().map(|chunk| (chunk.min_time, chunk.max_time));
+        let open = self.open_chunk().map(|(first, last, ..)| (first, last));
+        let extra = self.extra.as_ref();
+        let late_closed = extra.map_or(&[][..], |extra| &extra.late_closed);
+        let late_closed = late_closed.iter().map(|chunk| (chunk.min_time, chunk.max_time));
+        let late = extra.and_then(|extra| Some((extra.late.first()?.0, extra.late.last()?.0)));
+        let all = closed.chain(open).chain(late_closed).chain(late);
+        all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Hands late samples to a closed chunk, so that all that is late so far is in chunks.
+    pub(crate) fn close_late(&mut self, files: &ChunkFiles) -> &[ClosedChunk] {
+        let wal_ref = self.wal_ref;
+        let Some(extra) = &mut self.extra else { return &[] };
+        if !extra.late.is_empty() {
+            let chunk = close_late(&extra.late, wal_ref, files);
+            extra.late_closed.push(chunk);
+            extra.late = Vec::new();
+        }
+        &extra.late_closed
     }
 
     /// Whether the newest sample is the staleness marker.

@@ -34,6 +34,11 @@ impl Shard {
         if slot.generation == generation { slot.series.as_mut() } else { None }
     }
 
+    /// The series in a slot, if it has this WAL reference.
+    pub(crate) fn find_by_ref_mut(&mut self, slot: u32, wal_ref: u64) -> Option<&mut Series> {
+        self.slots.get_mut(slot as usize)?.series.as_mut().filter(|series| series.wal_ref == wal_ref)
+    }
+
     /// The generation of the series in a slot.
     #[inline]
     pub(crate) fn series_ref(&self, slot: u32) -> Option<u32> {

@@ -153,6 +153,15 @@ impl WalWriter {
         self.file.sync().map_err(Error::io("sync", &path))
     }
 
+    /// Makes all segments written by this writer durable.
+    pub(crate) fn sync_all(&mut self) -> Result<()> {
+        for mut full in self.take_retired() {
+            full.sync().map_err(Error::io("sync", &self.dir))?;
+        }
+        let path = segment_path(&self.dir, self.segment);
+        self.file.sync().map_err(Error::io("sync", &path))
+    }
+
     /// Full segments that have to be synced.
     pub(crate) fn take_retired(&mut self) -> Vec<Box<dyn AppendFile>> {
         std::mem::take(&mut self.retired)

@@ -6,5 +6,7 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod blocks;
 mod database;
+mod prometheus;
 mod support;
