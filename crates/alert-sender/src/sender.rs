@@ -85,7 +85,11 @@ impl AlertSender {
     pub async fn apply(&self, config: AlertingConfig) -> Result<(), HttpClientError> {
         let mut sets = Vec::new();
         for (idx, alertmanager) in config.alertmanagers.iter().enumerate() {
-            let options = ClientOptions { user_agent: self.env.user_agent.clone(), gzip: false };
+            let options = ClientOptions {
+                user_agent: self.env.user_agent.clone(),
+                gzip: false,
+                aliases: self.env.aliases.clone(),
+            };
             let client = HttpClient::new(alertmanager.client.clone(), options)?;
             let name = format!("config-{idx}");
             let discovery = Discovery::start(&name, "notify", &alertmanager.discovery, &self.env)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use http_client::{ClientOptions, HttpClient, HttpClientError};
+use http_client::{ClientOptions, HostAliases, HttpClient, HttpClientError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,8 @@ pub struct DiscoveryEnv {
     pub metrics: Metrics,
     /// How they name themselves to servers.
     pub user_agent: String,
+    /// Other places for names.
+    pub aliases: HostAliases,
 }
 
 /// All discoveries of one job. They end when it is stopped or dropped.
@@ -71,7 +73,11 @@ impl Discovery {
                     Box::new(FileDiscovery::new(file.clone(), env.metrics.clone()))
                 }
                 DiscoveryConfig::Http(http) => {
-                    let options = ClientOptions { user_agent: env.user_agent.clone(), gzip: true };
+                    let options = ClientOptions {
+                        user_agent: env.user_agent.clone(),
+                        gzip: true,
+                        aliases: env.aliases.clone(),
+                    };
                     let client = HttpClient::new(http.client.clone(), options)?;
                     Box::new(HttpDiscovery::new((**http).clone(), client, env.metrics.clone()))
                 }

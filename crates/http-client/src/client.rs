@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Method, StatusCode, Url};
 use tokio::sync::Mutex;
 
+use crate::aliases::HostAliases;
 use crate::config::{HttpClientConfig, ProxyConfig, SecretSource, TlsClientConfig};
 use crate::error::HttpClientError;
 use crate::oauth2::TokenSource;
@@ -26,6 +27,8 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Whether compressed answers are asked for and unpacked.
     pub gzip: bool,
+    /// Other places for names.
+    pub aliases: HostAliases,
 }
 
 /// A client made from a block. Cheap to clone; clones share connections.
@@ -120,9 +123,10 @@ impl HttpClient {
     /// Where a file cannot be read, no token is given or no answer comes in time. Any status is an answer.
     pub async fn send(&self, request: Request) -> Result<Response, HttpClientError> {
         let client = self.current_client().await?;
-        let Request { method, url, mut headers, body, timeout } = request;
+        let Request { method, mut url, mut headers, body, timeout } = request;
         self.add_headers(&mut headers).await?;
         let shown = config::mask_url_password(url.as_str());
+        self.0.options.aliases.apply(&mut url, &mut headers);
         let mut builder = client.request(method.clone(), url).headers(headers).timeout(timeout);
         if let Some(body) = body {
             builder = builder.body(body);

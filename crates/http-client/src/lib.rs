@@ -6,12 +6,14 @@
 
 #![warn(missing_docs)]
 
+mod aliases;
 mod client;
 mod config;
 mod error;
 mod oauth2;
 mod tls;
 
+pub use aliases::HostAliases;
 pub use client::{ClientOptions, HttpClient, Request, Response};
 pub use config::{
     Authorization, BasicAuth, HeaderValues, HttpClientConfig, OAuth2Config, ProxyConfig, SecretSource,

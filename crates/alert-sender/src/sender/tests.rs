@@ -54,8 +54,11 @@ fn config(yaml: &str) -> AlertingConfig {
 fn sender(options: SenderOptions) -> (AlertSender, Registry) {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry);
-    let env =
-        DiscoveryEnv { metrics: discovery::Metrics::register(&registry), user_agent: "test".to_owned() };
+    let env = DiscoveryEnv {
+        metrics: discovery::Metrics::register(&registry),
+        user_agent: "test".to_owned(),
+        aliases: http_client::HostAliases::default(),
+    };
     (AlertSender::new(options, env, metrics), registry)
 }
 

@@ -21,7 +21,11 @@ fn configs(yaml: &str) -> Result<Vec<DiscoveryConfig>, String> {
 }
 
 fn start(yaml: &str) -> Discovery {
-    let env = DiscoveryEnv { metrics: Metrics::register(&Registry::new()), user_agent: "test".to_owned() };
+    let env = DiscoveryEnv {
+        metrics: Metrics::register(&Registry::new()),
+        user_agent: "test".to_owned(),
+        aliases: http_client::HostAliases::default(),
+    };
     Discovery::start("job", "scrape", &configs(yaml).expect("valid"), &env).expect("started")
 }
 

@@ -46,7 +46,8 @@ fn answer(status: &str, body: &str) -> String {
 fn client(yaml: &str) -> HttpClient {
     let document = Document::parse_yaml("c.yml", yaml).expect("yaml");
     let config = document.read(|root| HttpClientConfig::read_inline(&root.map()?)).expect("valid").value;
-    HttpClient::new(config, ClientOptions { user_agent: "test/1".to_owned(), gzip: false }).expect("client")
+    HttpClient::new(config, ClientOptions { user_agent: "test/1".to_owned(), ..ClientOptions::default() })
+        .expect("client")
 }
 
 async fn get(client: &HttpClient, address: &str) -> Result<Response, HttpClientError> {
