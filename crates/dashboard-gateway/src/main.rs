@@ -1,3 +1,7 @@
-//! The service in Grafana's role: the UI and one authenticated way in.
+//! `watchbell-gateway`
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run_main::<dashboard_gateway::GatewayProgram>()
+}

@@ -81,6 +81,11 @@ impl<T> Keyspace<T> {
         Batch::new(self.bounds.clone())
     }
 
+    /// Makes the changes of a batch, all or none: [`StateStore::write`]. Durable when this returns. Blocks.
+    pub fn write(&self, batch: Batch<T>) -> Result<()> {
+        self.store.write(batch)
+    }
+
     /// Removes a key, if it is there. Durable when this returns. Blocks.
     pub fn remove(&self, key: &str) -> Result<()> {
         self.store.write(self.batch().remove(key))
