@@ -134,7 +134,11 @@ impl Db {
         }
         let synced = self.sync_logs(self.clock.monotonic());
         let flushed = self.head.files.finish_file();
-        *self.lock.lock() = None;
+        if self.lock.lock().take().is_some() {
+            // A lock file that is left tells the next start that this one did not end in order.
+            let path = self.dir.join(open::LOCK_FILE);
+            self.fs.remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
         synced.and(flushed)
     }
 

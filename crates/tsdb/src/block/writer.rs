@@ -144,7 +144,7 @@ impl BlockWriter {
     /// Makes the block whole and durable and moves it to its place; returns its directory. A block without series is
     /// dropped.
     pub(crate) fn finish(
-        mut self,
+        self,
         ulid: String,
         (min_time, max_time): (i64, i64),
         compaction: BlockCompaction,
@@ -154,6 +154,24 @@ impl BlockWriter {
             self.abandon();
             return Ok(None);
         }
+        let finished = self.finish_files(ulid, (min_time, max_time), compaction);
+        if let Err(error) = finished {
+            fs.remove_dir_all(&temporary).ok();
+            return Err(error);
+        }
+        fs.rename(&temporary, &dir).map_err(Error::io("rename", &temporary))?;
+        let parent = dir.parent().unwrap_or(Path::new("."));
+        fs.sync_dir(parent).map_err(Error::io("sync", parent))?;
+        Ok(Some(dir))
+    }
+
+    fn finish_files(
+        mut self,
+        ulid: String,
+        (min_time, max_time): (i64, i64),
+        compaction: BlockCompaction,
+    ) -> Result<()> {
+        let (fs, temporary) = (Arc::clone(&self.fs), self.temporary.clone());
         if let Some(segment) = self.segment.take() {
             segment.finish()?;
         }
@@ -166,10 +184,7 @@ impl BlockWriter {
         for synced in [temporary.join("chunks"), temporary.clone()] {
             fs.sync_dir(&synced).map_err(Error::io("sync", &synced))?;
         }
-        fs.rename(&temporary, &dir).map_err(Error::io("rename", &temporary))?;
-        let parent = dir.parent().unwrap_or(Path::new("."));
-        fs.sync_dir(parent).map_err(Error::io("sync", parent))?;
-        Ok(Some(dir))
+        Ok(())
     }
 
     /// Removes what was written so far.

@@ -16,11 +16,12 @@ use crate::head::replay::{FoundChunks, Replay, ReplayContext, set_aside};
 use crate::metrics::{Count, Counters};
 use crate::options::DbOptions;
 use crate::wal::log::Log;
+use crate::wal::writer::create_dir_durably;
 use crate::{Error, Result};
 
 /// Damaged files are kept here; no reader looks into it.
 pub(super) const ASIDE_DIR: &str = "x-damaged";
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 /// Directories with these ends were being made or deleted when the process ended.
 const LEFTOVERS: [&str; 3] = [".tmp-for-creation", ".tmp-for-deletion", ".tmp"];
 
@@ -28,7 +29,7 @@ pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> 
     options.validate()?;
     let Environment { fs, clock, counters, progress } = environment;
     let started = clock.monotonic();
-    fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+    create_dir_durably(&*fs, dir)?;
     let lock_path = dir.join(LOCK_FILE);
     let clean_start = !fs.exists(&lock_path);
     let lock = match options.no_lock_file {

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use go_regex::CompiledMatcher;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::{HashMap, HashSet, HashTable};
 use model::{Labels, METRIC_NAME_LABEL};
 use roaring::RoaringBitmap;
 
@@ -94,8 +94,21 @@ impl LabelIndex {
             }
         }
         emptied.sort_unstable();
+        self.unlist(&emptied);
         for pair in emptied {
             self.remove_pair(pair);
+        }
+    }
+
+    /// Takes pairs out of the lists of their names: each list is gone over once, however many of its pairs go.
+    fn unlist(&mut self, emptied: &[PairId]) {
+        let names: HashSet<SymbolId> = emptied.iter().map(|pair| self.pairs[*pair as usize].name).collect();
+        for name in names {
+            let Some(pairs) = self.names.get_mut(&name) else { continue };
+            pairs.retain(|pair| emptied.binary_search(pair).is_err());
+            if pairs.is_empty() {
+                self.names.remove(&name);
+            }
         }
     }
 
@@ -322,12 +335,6 @@ impl LabelIndex {
         let hash = self.hasher.hash_one((name, value));
         if let Ok(entry) = self.by_symbols.find_entry(hash, |found| *found == pair) {
             entry.remove();
-        }
-        if let Some(pairs) = self.names.get_mut(&name) {
-            pairs.retain(|found| *found != pair);
-            if pairs.is_empty() {
-                self.names.remove(&name);
-            }
         }
         self.pairs[pair as usize].series = RoaringBitmap::new();
         self.free_pairs.push(pair);

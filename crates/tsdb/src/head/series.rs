@@ -15,6 +15,10 @@ const XOR_BYTES_MAX: usize = 1024 - 19;
 /// The same for histogram chunks, which have at least so many samples.
 const HISTOGRAM_BYTES_MAX: usize = 1024;
 const HISTOGRAM_SAMPLES_MIN: u16 = 10;
+/// The most bytes that one sample adds to an XOR chunk.
+const SAMPLE_BYTES_MAX: usize = 20;
+/// An open chunk grows by so many bytes.
+const OPEN_GROWTH_BYTES: usize = 64;
 /// Samples of an out-of-order chunk.
 pub(crate) const OUT_OF_ORDER_SAMPLES_MAX: usize = 32;
 
@@ -149,6 +153,10 @@ impl Series {
         } else if self.state.count() == ctx.samples_per_chunk / 4 {
             // Spread the rest of the range evenly over chunks of about the wanted size.
             self.next_at = self.spread(ctx);
+        }
+        if self.open.capacity() - self.open.len() < SAMPLE_BYTES_MAX {
+            // By a line, not doubled: open chunks are half of the head's memory.
+            self.open.reserve_exact(OPEN_GROWTH_BYTES);
         }
         self.state.append(&mut self.open, timestamp, value);
         self.last_time = timestamp;

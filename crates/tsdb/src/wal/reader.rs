@@ -72,9 +72,11 @@ impl Assembler {
             let offset = page_offset + at as u64;
             let kind = page[at] & FRAGMENT_KIND_MASK;
             if page[at] == 0 {
-                // Padding: nothing more in this page.
+                // Padding: nothing more in this page. Within a record there is none: a page was lost.
                 if page[at..].iter().any(|byte| *byte != 0) {
                     self.damage(offset, "padding is not zero");
+                } else if let Some((start, _)) = self.partial {
+                    self.damage(start, "record without an end");
                 }
                 return Ok(());
             }

@@ -82,7 +82,7 @@ pub(crate) struct WalWriter {
 impl WalWriter {
     /// Opens the log for writing in a new segment behind all that are there.
     pub(crate) fn open(fs: Arc<dyn Fs>, dir: &Path, segment_bytes: u64) -> Result<Self> {
-        fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+        create_dir_durably(&*fs, dir)?;
         let segments = list_segments(&*fs, dir).map_err(Error::io("list", dir))?;
         let segment = segments.last().map_or(0, |last| last + 1);
         let file = create_segment(&*fs, dir, segment)?;
@@ -232,6 +232,20 @@ fn frame_from(batch: &RecordBatch, start: usize, frames: &mut Vec<u8>) {
             }
             (rest, first) = (behind, false);
         }
+    }
+}
+
+/// Creates a directory whose name outlives a power loss.
+pub(crate) fn create_dir_durably(fs: &dyn Fs, dir: &Path) -> Result<()> {
+    if fs.read_dir(dir).is_ok() {
+        return Ok(());
+    }
+    fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => {
+            fs.sync_dir(parent).map_err(Error::io("sync", parent))
+        }
+        _ => Ok(()),
     }
 }
 

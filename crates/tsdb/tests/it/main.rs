@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     dead_code,
     reason = "a test ends where something unexpected happens"
 )]
