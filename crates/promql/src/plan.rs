@@ -47,6 +47,8 @@ pub(crate) struct SelectorPlan {
     /// The function or aggregation right above, for the store.
     pub(crate) function: Option<&'static str>,
     pub(crate) grouping: Option<AggregationHint>,
+    /// Whether only count and sum of histograms are looked at.
+    pub(crate) histogram_stats: bool,
 }
 
 #[derive(Clone, Debug)]

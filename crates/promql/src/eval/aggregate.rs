@@ -80,7 +80,7 @@ impl<'a> Evaluator<'a> {
             },
             None => String::new(),
         };
-        if label.is_empty() {
+        if !is_valid_label_name(&label) {
             return Err(QueryError::execution(format!("invalid label name {label:?}")));
         }
         let mut names = node.grouping.clone();
@@ -142,6 +142,11 @@ impl ValueCounts<'_> {
         }
         at
     }
+}
+
+/// Whether a text may be a label's name. Bytes that are no UTF-8 have become U+FFFD when the query was parsed.
+pub(crate) fn is_valid_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 fn grouping_of(node: &AggregatePlan, names: &[String]) -> Grouping {

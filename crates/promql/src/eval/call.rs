@@ -5,6 +5,7 @@ use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, MatchOp};
 use promql_syntax::Span;
 
 use crate::QueryError;
+use crate::eval::aggregate::is_valid_label_name;
 use crate::eval::matrix::arg_span;
 use crate::eval::rank::compare_values;
 use crate::eval::{Evaluated, Evaluator, Frame, frame};
@@ -261,8 +262,9 @@ impl<'a> Evaluator<'a> {
         let regex = Regex::anchored(&pattern).map_err(|_| {
             QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;
-        if destination.is_empty() {
-            return Err(QueryError::execution("invalid destination label name in label_replace(): "));
+        if !is_valid_label_name(&destination) {
+            let message = format!("invalid destination label name in label_replace(): {destination}");
+            return Err(QueryError::execution(message));
         }
         let mut frame = self.vector_arg(args, 0, steps)?;
         for series in &mut frame.series {
@@ -278,11 +280,12 @@ impl<'a> Evaluator<'a> {
     fn label_join(&'a self, args: &[Plan], steps: Steps) -> Result<Frame<'a>, QueryError> {
         let (destination, separator) = (self.text_arg(args, 1)?, self.text_arg(args, 2)?);
         let sources = (3..args.len()).map(|idx| self.text_arg(args, idx)).collect::<Result<Vec<_>, _>>()?;
-        if sources.iter().any(String::is_empty) {
-            return Err(QueryError::execution("invalid source label name in label_join(): "));
-        }
-        if destination.is_empty() {
-            return Err(QueryError::execution("invalid destination label name in label_join(): "));
+        for (kind, name) in sources.iter().map(|name| ("source", name)).chain([("destination", &destination)])
+        {
+            if !is_valid_label_name(name) {
+                let message = format!("invalid {kind} label name in label_join(): {name}");
+                return Err(QueryError::execution(message));
+            }
         }
         let mut frame = self.vector_arg(args, 0, steps)?;
         for series in &mut frame.series {

@@ -52,7 +52,6 @@ pub(crate) fn merged(series: Vec<Series>) -> Result<Vec<Series>, QueryError> {
             continue;
         }
         let into = &mut result[at];
-        into.drop_name &= one.drop_name;
         for idx in 0..one.points.values.len() {
             let point = one.points.get(idx);
             if matches!(point, Point::Absent) {

@@ -100,6 +100,7 @@ impl<'a> Evaluator<'a> {
             extension: None,
             function: Some("info"),
             grouping: None,
+            histogram_stats: false,
         };
         let lookback = self.options.lookback_ms;
         let range =

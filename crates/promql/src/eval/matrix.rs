@@ -145,6 +145,8 @@ enum Source {
 /// A range vector, ready to be read.
 #[derive(Debug)]
 struct Matrix<'a> {
+    /// `None` for a subquery.
+    selector: Option<SelectorPlan>,
     sources: Vec<Source>,
     /// The data that is needed.
     range: TimeRange,
@@ -263,13 +265,14 @@ impl<'a> Evaluator<'a> {
             PlanKind::Matrix(selector) => {
                 let found = self.select(selector, range, steps)?;
                 let sources = found.into_iter().map(Source::Stored).collect();
-                Ok(Matrix { sources, range, inner: Steps::instant(0), _held: None })
+                let (selector, inner) = (Some(selector.clone()), Steps::instant(0));
+                Ok(Matrix { selector, sources, range, inner, _held: None })
             }
             PlanKind::Subquery(subquery) => {
                 let (inner, frame) = self.subquery(subquery, steps)?;
                 let Frame { series, held } = frame;
                 let sources = series.into_iter().map(Source::Computed).collect();
-                Ok(Matrix { sources, range, inner, _held: Some(held) })
+                Ok(Matrix { selector: None, sources, range, inner, _held: Some(held) })
             }
             _ => Err(QueryError::execution("a range vector was expected")),
         }
@@ -307,15 +310,14 @@ impl<'a> Evaluator<'a> {
         samples: &mut RangeSamples,
         with_starts: bool,
     ) -> Result<(Labels, bool), QueryError> {
-        match source {
-            Source::Stored(reader) => {
-                scratch.columns.clear();
-                reader.read(self.ctx, matrix.range, &mut scratch.columns)?;
-                self.count_read(scratch.columns.len());
+        match (source, &matrix.selector) {
+            (Source::Stored(reader), Some(selector)) => {
+                self.read(selector, &**reader, matrix.range, &mut scratch.columns)?;
                 samples.fill(&scratch.columns, with_starts);
                 Ok((reader.labels(), false))
             }
-            Source::Computed(series) => {
+            (Source::Stored(_), None) => Err(QueryError::execution("a selector was expected")),
+            (Source::Computed(series), _) => {
                 samples.fill_from_points(&series.points, matrix.inner);
                 Ok((series.labels.clone(), series.drop_name))
             }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use metric_storage_api::{SampleColumns, SelectHints, SelectRequest, SeriesReader};
-use model::{TimeRange, is_stale_nan};
+use model::{CounterResetHint, FloatHistogram, TimeRange, is_stale_nan};
 use promql_syntax::{RangeExtension, Span};
 
 use crate::QueryError;
 use crate::eval::{Evaluator, Frame};
 use crate::functions::smooth_at;
 use crate::plan::SelectorPlan;
-use crate::series::{ABSENT, Points, Series, Steps};
+use crate::series::{ABSENT, Points, Series, SharedHistogram, Steps};
 
 impl<'a> Evaluator<'a> {
     /// The series of a selector that may have samples in `range`.
@@ -61,9 +61,7 @@ impl<'a> Evaluator<'a> {
         let found = self.select(selector, range, steps)?;
         let smoothed = selector.extension == Some(RangeExtension::Smoothed);
         let series = self.for_each(&found, |scratch, reader| {
-            scratch.columns.clear();
-            reader.read(self.ctx, range, &mut scratch.columns)?;
-            self.count_read(scratch.columns.len());
+            self.read(selector, &**reader, range, &mut scratch.columns)?;
             let labels = reader.labels();
             let points = if smoothed {
                 let lookback = self.options.lookback_ms;
@@ -112,6 +110,23 @@ impl<'a> Evaluator<'a> {
         (points, indexes)
     }
 
+    /// Reads a series of a selector.
+    pub(crate) fn read(
+        &self,
+        selector: &SelectorPlan,
+        reader: &dyn SeriesReader,
+        range: TimeRange,
+        columns: &mut SampleColumns,
+    ) -> Result<(), QueryError> {
+        columns.clear();
+        reader.read(self.ctx, range, columns)?;
+        self.count_read(columns.len());
+        if selector.histogram_stats {
+            keep_stats(columns);
+        }
+        Ok(())
+    }
+
     /// For `timestamp` and `start_timestamp`: the time of the newest sample at each step, in seconds.
     pub(crate) fn selector_times(
         &'a self,
@@ -125,9 +140,7 @@ impl<'a> Evaluator<'a> {
         let range = self.lookback_range(selector, steps);
         let found = self.select(selector, range, steps)?;
         let series = self.for_each(&found, |scratch, reader| {
-            scratch.columns.clear();
-            reader.read(self.ctx, range, &mut scratch.columns)?;
-            self.count_read(scratch.columns.len());
+            self.read(selector, &**reader, range, &mut scratch.columns)?;
             let (_, indexes) = self.newest(selector, &scratch.columns, steps);
             let columns = &scratch.columns;
             let values: Vec<f64> = indexes
@@ -151,5 +164,27 @@ impl<'a> Evaluator<'a> {
         })?;
         let frame = self.frame(series.into_iter().flatten().collect())?;
         self.finished(frame)
+    }
+}
+
+/// Reduces histograms to count and sum. Resets show in the buckets, so they are looked for before those go.
+fn keep_stats(columns: &mut SampleColumns) {
+    let mut before: Option<SharedHistogram> = None;
+    for histogram in columns.histograms.iter_mut().flatten() {
+        let full = Arc::clone(histogram);
+        if is_stale_nan(full.sum) {
+            continue;
+        }
+        let counter_reset_hint = match (full.counter_reset_hint, &before) {
+            (CounterResetHint::Unknown, Some(before)) if full.detect_reset(before) => {
+                CounterResetHint::CounterReset
+            }
+            (CounterResetHint::Unknown, Some(_)) => CounterResetHint::NotCounterReset,
+            (hint, _) => hint,
+        };
+        let (schema, count, sum) = (full.schema, full.count, full.sum);
+        *histogram =
+            Arc::new(FloatHistogram { counter_reset_hint, schema, count, sum, ..FloatHistogram::default() });
+        before = Some(full);
     }
 }

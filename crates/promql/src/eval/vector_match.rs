@@ -64,6 +64,7 @@ impl<'a> Evaluator<'a> {
             keep_steps(&mut right.series, &plan.right, |step, key| !present.has(step, key));
             let mut series = std::mem::take(&mut left.series);
             series.append(&mut right.series);
+            series.retain(|series| !series.points.is_empty());
             drop((left, right));
             let merged = if steps.is_range() { frame::merged(series)? } else { series };
             let result = self.frame(merged)?;
@@ -191,10 +192,8 @@ impl Operation<'_> {
             found = Some(idx);
         }
         let one_to_one = self.node.matching.cardinality == Cardinality::OneToOne;
-        let (fill_many, fill_one) = match self.swapped {
-            false => (self.node.matching.fill_left, self.node.matching.fill_right),
-            true => (self.node.matching.fill_right, self.node.matching.fill_left),
-        };
+        // As in the original, `fill_left` is for the "many" side of `group_right`, too.
+        let (fill_many, fill_one) = (self.node.matching.fill_left, self.node.matching.fill_right);
         let mut matched = false;
         for idx in many_of.iter().copied().filter(|idx| many[*idx].points.has(step)) {
             let point = many[idx].points.get(step);

@@ -3,7 +3,8 @@
 use go_regex::CompiledMatcher;
 use metric_storage_api::AggregationHint;
 use promql_syntax::{
-    Aggregate, AtModifier, Binary, Call, DurationArg, Expr, Span, Subquery, ValueType, VectorSelector,
+    Aggregate, AtModifier, Binary, BinaryOp, Call, DurationArg, Expr, Span, Subquery, ValueType,
+    VectorSelector,
 };
 
 use crate::QueryError;
@@ -40,6 +41,18 @@ const TIME_DEPENDENT: [&str; 12] = [
 struct Above {
     function: Option<&'static str>,
     grouping: Option<AggregationHint>,
+    /// Whether something looks at buckets of histograms.
+    needs_buckets: bool,
+    /// Whether a function takes count or sum of histograms.
+    takes_stats: bool,
+}
+
+impl Above {
+    /// What stands above the argument of an operator.
+    fn operand(&self, trims: bool) -> Self {
+        let (needs_buckets, takes_stats) = (self.needs_buckets || trims, self.takes_stats);
+        Self { function: None, grouping: None, needs_buckets, takes_stats }
+    }
 }
 
 /// A plan, and how it depends on the step.
@@ -95,8 +108,8 @@ impl Lowering {
                 Lowered { plan: plan(PlanKind::Matrix(selector)), invariant, worth_wrapping: false }
             }
             Expr::Subquery(node) => self.subquery(node, span, above)?,
-            Expr::Aggregate(node) => self.aggregate(node, span)?,
-            Expr::Binary(node) => self.binary(node, span)?,
+            Expr::Aggregate(node) => self.aggregate(node, span, above)?,
+            Expr::Binary(node) => self.binary(node, span, above)?,
             Expr::Call(node) => self.call(node, above)?,
             Expr::Unary(node) => {
                 let inner = self.expr(&node.expr, above)?;
@@ -131,6 +144,7 @@ impl Lowering {
             extension: selector.extension,
             function: above.function,
             grouping: above.grouping.clone(),
+            histogram_stats: above.takes_stats && !above.needs_buckets,
         })
     }
 
@@ -154,7 +168,9 @@ impl Lowering {
     }
 
     fn subquery(&self, node: &Subquery, span: Span, above: &Above) -> Result<Lowered, QueryError> {
-        let inner = self.expr(&node.expr, above)?;
+        // Resets between the samples that a subquery sees show in the buckets.
+        let above = Above { needs_buckets: true, ..above.clone() };
+        let inner = self.expr(&node.expr, &above)?;
         // The inside is evaluated at many steps: once is enough where it is the same at all of them.
         let inner = if inner.invariant && !matches!(inner.plan.kind, PlanKind::Number(_)) {
             invariant(inner.plan)
@@ -175,10 +191,10 @@ impl Lowering {
         Ok(Lowered { plan, invariant: at.is_some(), worth_wrapping: false })
     }
 
-    fn aggregate(&self, node: &Aggregate, span: Span) -> Result<Lowered, QueryError> {
+    fn aggregate(&self, node: &Aggregate, span: Span, above: &Above) -> Result<Lowered, QueryError> {
         let names = node.grouping.clone();
         let hint = if node.without { AggregationHint::Without(names) } else { AggregationHint::By(names) };
-        let above = Above { function: Some(node.op.as_str()), grouping: Some(hint) };
+        let above = Above { function: Some(node.op.as_str()), grouping: Some(hint), ..above.operand(false) };
         let inner = self.expr(&node.expr, &above)?;
         let param = match &node.param {
             Some(param) => Some(self.expr(param, &Above::default())?),
@@ -197,9 +213,10 @@ impl Lowering {
         Ok(Lowered { plan: Plan { kind, span, value_type: ValueType::Vector }, invariant, worth_wrapping })
     }
 
-    fn binary(&self, node: &Binary, span: Span) -> Result<Lowered, QueryError> {
-        let left = self.expr(&node.left, &Above::default())?;
-        let right = self.expr(&node.right, &Above::default())?;
+    fn binary(&self, node: &Binary, span: Span, above: &Above) -> Result<Lowered, QueryError> {
+        let above = above.operand(matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper));
+        let left = self.expr(&node.left, &above)?;
+        let right = self.expr(&node.right, &above)?;
         let scalars = left.plan.value_type == ValueType::Scalar && right.plan.value_type == ValueType::Scalar;
         let value_type = if scalars { ValueType::Scalar } else { ValueType::Vector };
         if let (PlanKind::Number(a), PlanKind::Number(b)) = (&left.plan.kind, &right.plan.kind) {
@@ -237,7 +254,15 @@ impl Lowering {
             return Ok(Lowered::constant(plan(PlanKind::Number(value))));
         }
         // The innermost function is what the store can use.
-        let above_args = Above { function: Some(function.name), grouping: above.grouping.clone() };
+        let takes_stats = matches!(function.name, "histogram_count" | "histogram_sum" | "histogram_avg");
+        let needs_buckets =
+            matches!(function.name, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction");
+        let above_args = Above {
+            function: Some(function.name),
+            grouping: above.grouping.clone(),
+            needs_buckets: above.needs_buckets || needs_buckets,
+            takes_stats: above.takes_stats || takes_stats,
+        };
         let args: Vec<Lowered> =
             node.args.iter().map(|arg| self.expr(arg, &above_args)).collect::<Result<_, _>>()?;
         let args_invariant = args.iter().all(|arg| arg.invariant);
