@@ -33,6 +33,16 @@ pub(crate) enum SectionKind {
     /// Lines as plain text.
     PlainLines = 2,
     Metadata = 3,
+    /// Templates of lines, and the headers of their columns.
+    Templates = 4,
+    /// Which template each row has.
+    TemplateIds = 5,
+    /// Bytes that point into dictionaries of columns, and lengths.
+    ColumnIndex = 6,
+    /// Packed numbers and hexadecimal digits of columns.
+    ColumnBits = 7,
+    /// Lines that no template was worth making for.
+    OtherLines = 8,
 }
 
 /// Where a section lies and how its bytes are checked.
@@ -125,7 +135,7 @@ impl BlockMeta {
 
 /// Encodes rows, which must be in order of time and at least one.
 pub(crate) fn encode_block(rows: &[Row<'_>]) -> EncodedBlock {
-    let mut builder = BlockBuilder { data: Vec::new(), sections: Vec::new() };
+    let mut builder = BlockBuilder::new();
     let times: Vec<TimestampNs> = rows.iter().map(|row| row.timestamp).collect();
     let mut section = Vec::new();
     timestamps::encode(&mut section, &times);
@@ -150,6 +160,10 @@ pub(crate) struct BlockBuilder {
 }
 
 impl BlockBuilder {
+    pub(crate) fn new() -> Self {
+        Self { data: Vec::new(), sections: Vec::new() }
+    }
+
     /// Adds a section, compressed where that is asked for and pays.
     pub(crate) fn push(&mut self, kind: SectionKind, plain: &[u8], compress: bool) {
         let compressed = if compress && plain.len() >= COMPRESSION_BYTES_MIN {
@@ -173,14 +187,24 @@ impl BlockBuilder {
     }
 }
 
-/// Sections of a block on demand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sections<'a> {
-    meta: &'a BlockMeta,
-    bytes: &'a BlockBytes,
+#[cfg(test)]
+impl BlockBuilder {
+    /// What has been pushed, as a reader sees it.
+    pub(crate) fn sections(self, rows: usize) -> Sections {
+        let meta = BlockMeta { rows, min: 0, max: 0, line_bytes: 0, sections: self.sections };
+        let encoded = Arc::new(EncodedBlock { meta: meta.clone(), data: self.data });
+        Sections { meta: Arc::new(meta), bytes: BlockBytes::Memory(encoded) }
+    }
 }
 
-impl Sections<'_> {
+/// Sections of a block on demand.
+#[derive(Clone, Debug)]
+pub(crate) struct Sections {
+    meta: Arc<BlockMeta>,
+    bytes: BlockBytes,
+}
+
+impl Sections {
     pub(crate) fn has(&self, kind: SectionKind) -> bool {
         self.meta.sections.iter().any(|section| section.kind == kind as u8)
     }
@@ -198,7 +222,7 @@ impl Sections<'_> {
     }
 
     fn read_at(&self, at: u64, section: &SectionMeta) -> Result<Vec<u8>, BlockError> {
-        let bytes = match self.bytes {
+        let bytes = match &self.bytes {
             BlockBytes::Memory(block) => {
                 let from = at as usize;
                 let own = block.data.get(from..from + section.len as usize);
@@ -231,8 +255,7 @@ impl Sections<'_> {
 /// A block that is being read: columns are loaded when they are first needed.
 #[derive(Debug)]
 pub(crate) struct OpenBlock {
-    meta: Arc<BlockMeta>,
-    bytes: BlockBytes,
+    sections: Sections,
     timestamps: OnceLock<Vec<TimestampNs>>,
     lines: OnceLock<Lines>,
     metadata: OnceLock<MetadataColumns>,
@@ -240,23 +263,20 @@ pub(crate) struct OpenBlock {
 
 impl OpenBlock {
     pub(crate) fn new(meta: Arc<BlockMeta>, bytes: BlockBytes) -> Self {
-        Self { meta, bytes, timestamps: OnceLock::new(), lines: OnceLock::new(), metadata: OnceLock::new() }
+        let sections = Sections { meta, bytes };
+        Self { sections, timestamps: OnceLock::new(), lines: OnceLock::new(), metadata: OnceLock::new() }
     }
 
     pub(crate) fn meta(&self) -> &BlockMeta {
-        &self.meta
-    }
-
-    fn sections(&self) -> Sections<'_> {
-        Sections { meta: &self.meta, bytes: &self.bytes }
+        &self.sections.meta
     }
 
     pub(crate) fn timestamps(&self) -> Result<&[TimestampNs], BlockError> {
         load(&self.timestamps, || {
-            let section = self.sections().read(SectionKind::Timestamps)?;
-            let times = timestamps::decode(&section, self.meta.rows)?;
+            let section = self.sections.read(SectionKind::Timestamps)?;
+            let times = timestamps::decode(&section, self.meta().rows)?;
             let ends = (times.first().copied(), times.last().copied());
-            if ends != (Some(self.meta.min), Some(self.meta.max)) {
+            if ends != (Some(self.meta().min), Some(self.meta().max)) {
                 return Err(BlockError::Damaged("times lie outside the block's range"));
             }
             Ok(times)
@@ -265,13 +285,13 @@ impl OpenBlock {
     }
 
     pub(crate) fn lines(&self) -> Result<&Lines, BlockError> {
-        load(&self.lines, || Lines::open(&self.sections(), self.meta.rows))
+        load(&self.lines, || Lines::open(&self.sections, self.meta().rows))
     }
 
     pub(crate) fn metadata(&self) -> Result<&MetadataColumns, BlockError> {
         load(&self.metadata, || {
-            let section = self.sections().read(SectionKind::Metadata)?;
-            Ok(metadata::decode(&section, self.meta.rows)?)
+            let section = self.sections.read(SectionKind::Metadata)?;
+            Ok(metadata::decode(&section, self.meta().rows)?)
         })
     }
 
@@ -317,7 +337,10 @@ impl OwnedRow {
     }
 }
 
-fn load<T>(slot: &OnceLock<T>, make: impl FnOnce() -> Result<T, BlockError>) -> Result<&T, BlockError> {
+pub(crate) fn load<T>(
+    slot: &OnceLock<T>,
+    make: impl FnOnce() -> Result<T, BlockError>,
+) -> Result<&T, BlockError> {
     if let Some(loaded) = slot.get() {
         return Ok(loaded);
     }

@@ -1,52 +1,139 @@
-//! Line filters made ready for use.
+//! Line filters made ready for use: on whole lines, and on templates before any line is put together.
+
+mod needle;
 
 use std::sync::Arc;
 
 use go_regex::Regex;
+use hashbrown::HashMap;
 use log_storage_api::{LineFilter, LineFilterOp, PatternPart};
 use memchr::memmem::Finder;
+use parking_lot::Mutex;
+
+pub(crate) use needle::{Needle, Verdict};
+
+/// Verdicts on so many templates are kept for a query.
+const PLANS_MAX: usize = 100_000;
 
 /// Filters that all have to hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct LineFilters {
     filters: Vec<Filter>,
+    /// All literals that the filters look for.
+    needles: Vec<Needle>,
+    /// What the filters say of a template, by its key: blocks of a stream share templates.
+    plans: Mutex<HashMap<Box<[u8]>, Arc<TemplatePlan>>>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Filter {
-    pub(crate) negated: bool,
-    pub(crate) any_of: Vec<FilterOp>,
+#[derive(Debug)]
+struct Filter {
+    negated: bool,
+    any_of: Vec<FilterOp>,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) enum FilterOp {
-    Contains(Box<Finder<'static>>),
-    Regex(Arc<Regex>),
-    Pattern(Arc<[PatternPart]>),
+#[derive(Debug)]
+enum FilterOp {
+    /// With the index of its needle.
+    Contains(Box<Finder<'static>>, usize),
+    /// With needles of which every match contains one, where they are known.
+    Regex(Arc<Regex>, Option<Vec<usize>>),
+    /// With its longest literal.
+    Pattern(Arc<[PatternPart]>, Option<Vec<usize>>),
+}
+
+/// What filters say of all lines of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TemplatePlan {
+    /// No line passes.
+    None,
+    /// Every line passes.
+    All,
+    /// Lines have to be looked at: those that may contain at least one needle of each group.
+    Check(Vec<Vec<usize>>),
 }
 
 impl LineFilters {
     pub(crate) fn new(filters: &[LineFilter]) -> Self {
-        let op = |op: &LineFilterOp| match op {
+        let mut made = Self::default();
+        for filter in filters {
+            let any_of = filter.any_of.iter().map(|op| made.op(op)).collect();
+            made.filters.push(Filter { negated: filter.negated, any_of });
+        }
+        made
+    }
+
+    fn op(&mut self, op: &LineFilterOp) -> FilterOp {
+        match op {
             LineFilterOp::Contains(text) => {
-                FilterOp::Contains(Box::new(Finder::new(text.as_bytes()).into_owned()))
+                let finder = Box::new(Finder::new(text.as_bytes()).into_owned());
+                FilterOp::Contains(finder, self.needle(text))
             }
-            LineFilterOp::Regex(regex) => FilterOp::Regex(Arc::clone(regex)),
-            LineFilterOp::Pattern(parts) => FilterOp::Pattern(Arc::clone(parts)),
-        };
-        let filter = |filter: &LineFilter| Filter {
-            negated: filter.negated,
-            any_of: filter.any_of.iter().map(op).collect(),
-        };
-        Self { filters: filters.iter().map(filter).collect() }
+            LineFilterOp::Regex(regex) => {
+                let literals = regex.required_literals();
+                let needles = literals.map(|texts| texts.iter().map(|text| self.needle(text)).collect());
+                FilterOp::Regex(Arc::clone(regex), needles)
+            }
+            LineFilterOp::Pattern(parts) => {
+                let literal = |part: &PatternPart| match part {
+                    PatternPart::Literal(text) => Some(Arc::clone(text)),
+                    PatternPart::Wildcard => None,
+                };
+                let longest = parts.iter().filter_map(literal).max_by_key(|text| text.len());
+                let needles = longest.map(|text| vec![self.needle(&text)]);
+                FilterOp::Pattern(Arc::clone(parts), needles)
+            }
+        }
+    }
+
+    fn needle(&mut self, text: &str) -> usize {
+        self.needles.push(Needle::new(text.as_bytes()));
+        self.needles.len() - 1
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.filters.is_empty()
     }
 
+    pub(crate) fn needles(&self) -> &[Needle] {
+        &self.needles
+    }
+
     pub(crate) fn matches(&self, line: &str) -> bool {
         self.filters.iter().all(|filter| filter.matches(line))
+    }
+
+    /// What the filters say of the lines of a template.
+    pub(crate) fn plan(&self, key: &[u8]) -> Arc<TemplatePlan> {
+        if let Some(known) = self.plans.lock().get(key) {
+            return Arc::clone(known);
+        }
+        let plan = Arc::new(self.make_plan(key));
+        let mut plans = self.plans.lock();
+        if plans.len() < PLANS_MAX {
+            plans.insert(key.into(), Arc::clone(&plan));
+        }
+        plan
+    }
+
+    fn make_plan(&self, key: &[u8]) -> TemplatePlan {
+        // A template without slots is the line itself: its key is text.
+        if let Ok(line) = std::str::from_utf8(key) {
+            return if self.matches(line) { TemplatePlan::All } else { TemplatePlan::None };
+        }
+        let verdicts: Vec<Verdict> = self.needles.iter().map(|needle| needle.verdict(key)).collect();
+        let mut groups = Vec::new();
+        let mut checked = false;
+        for filter in &self.filters {
+            match filter.plan(&verdicts) {
+                TemplatePlan::None => return TemplatePlan::None,
+                TemplatePlan::All => {}
+                TemplatePlan::Check(of_filter) => {
+                    checked = true;
+                    groups.extend(of_filter);
+                }
+            }
+        }
+        if checked { TemplatePlan::Check(groups) } else { TemplatePlan::All }
     }
 }
 
@@ -54,15 +141,59 @@ impl Filter {
     fn matches(&self, line: &str) -> bool {
         self.any_of.iter().any(|op| op.matches(line)) != self.negated
     }
+
+    fn plan(&self, verdicts: &[Verdict]) -> TemplatePlan {
+        let mut group = Some(Vec::new());
+        let mut possible = false;
+        for op in &self.any_of {
+            match op.plan(verdicts) {
+                TemplatePlan::All if self.negated => return TemplatePlan::None,
+                TemplatePlan::All => return TemplatePlan::All,
+                TemplatePlan::None => {}
+                TemplatePlan::Check(groups) => {
+                    possible = true;
+                    // Without needles any line may match, so that those of other alternatives do not help.
+                    group = group.zip(groups.into_iter().next()).map(|(mut all, more)| {
+                        all.extend(more);
+                        all
+                    });
+                }
+            }
+        }
+        match (possible, self.negated) {
+            (false, false) => TemplatePlan::None,
+            (false, true) => TemplatePlan::All,
+            (true, false) => TemplatePlan::Check(group.into_iter().collect()),
+            (true, true) => TemplatePlan::Check(Vec::new()),
+        }
+    }
 }
 
 impl FilterOp {
     fn matches(&self, line: &str) -> bool {
         match self {
-            Self::Contains(finder) => finder.find(line.as_bytes()).is_some(),
-            Self::Regex(regex) => regex.is_match(line),
-            Self::Pattern(parts) => pattern_matches(parts, line),
+            Self::Contains(finder, _) => finder.find(line.as_bytes()).is_some(),
+            Self::Regex(regex, _) => regex.is_match(line),
+            Self::Pattern(parts, _) => pattern_matches(parts, line),
         }
+    }
+
+    fn plan(&self, verdicts: &[Verdict]) -> TemplatePlan {
+        let needles = match self {
+            Self::Contains(_, needle) if verdicts[*needle] == Verdict::Always => return TemplatePlan::All,
+            Self::Contains(_, needle) => std::slice::from_ref(needle),
+            Self::Regex(_, Some(needles)) | Self::Pattern(_, Some(needles)) => needles,
+            Self::Regex(_, None) | Self::Pattern(_, None) => return TemplatePlan::Check(Vec::new()),
+        };
+        let possible: Vec<usize> =
+            needles.iter().copied().filter(|needle| verdicts[*needle] != Verdict::Never).collect();
+        if possible.is_empty() {
+            return TemplatePlan::None;
+        }
+        if possible.iter().any(|needle| verdicts[*needle] == Verdict::Always) {
+            return TemplatePlan::Check(Vec::new());
+        }
+        TemplatePlan::Check(vec![possible])
     }
 }
 
@@ -72,26 +203,20 @@ fn pattern_matches(parts: &[PatternPart], line: &str) -> bool {
     let mut rest = line.as_bytes();
     let mut gap = false;
     for (idx, part) in parts.iter().enumerate() {
-        match part {
-            PatternPart::Wildcard => gap = true,
-            PatternPart::Literal(text) => {
-                let text = text.as_bytes();
-                let is_last = idx + 1 == parts.len();
-                let at = match (gap, is_last) {
-                    (false, false) => rest.starts_with(text).then_some(0),
-                    (false, true) => (rest == text).then_some(0),
-                    (true, true) => {
-                        rest.len().checked_sub(text.len()).filter(|at| *at >= 1 && rest.ends_with(text))
-                    }
-                    (true, false) => {
-                        rest.get(1..).and_then(|rest| memchr::memmem::find(rest, text)).map(|at| at + 1)
-                    }
-                };
-                let Some(at) = at else { return false };
-                rest = &rest[at + text.len()..];
-                gap = false;
-            }
-        }
+        let PatternPart::Literal(text) = part else {
+            gap = true;
+            continue;
+        };
+        let text = text.as_bytes();
+        let at = match (gap, idx + 1 == parts.len()) {
+            (false, false) => rest.starts_with(text).then_some(0),
+            (false, true) => (rest == text).then_some(0),
+            (true, true) => rest.len().checked_sub(text.len()).filter(|at| *at >= 1 && rest.ends_with(text)),
+            (true, false) => rest.get(1..).and_then(|rest| memchr::memmem::find(rest, text)).map(|at| at + 1),
+        };
+        let Some(at) = at else { return false };
+        rest = &rest[at + text.len()..];
+        gap = false;
     }
     if gap { !rest.is_empty() } else { rest.is_empty() }
 }

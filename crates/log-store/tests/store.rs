@@ -100,7 +100,7 @@ impl World {
             flush_bytes: 1 << 40,
             flush_age: Duration::from_secs(1 << 40),
             wal_bytes_max: 1 << 40,
-            block_rows_max: 1 + rng.below(60) as usize,
+            block_rows_max: 1 + rng.below(200) as usize,
             merge_segments_min: 2 + rng.below(3) as usize,
             ..LogStoreOptions::default()
         };

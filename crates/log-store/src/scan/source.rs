@@ -243,7 +243,7 @@ impl OpenSource {
         self.times()?;
         if let Content::Block(block) = &self.content {
             if lines {
-                block.lines()?;
+                block.lines()?.load()?;
             }
             if metadata {
                 block.metadata()?;

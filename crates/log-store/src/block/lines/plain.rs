@@ -13,7 +13,7 @@ pub(crate) struct PlainLines {
     ends: Vec<u32>,
 }
 
-pub(crate) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) {
+pub(crate) fn encode(builder: &mut BlockBuilder, kind: SectionKind, rows: &[Row<'_>]) {
     let mut section = Vec::new();
     for row in rows {
         put_uvarint(&mut section, row.line.len() as u64);
@@ -21,12 +21,12 @@ pub(crate) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) {
     for row in rows {
         section.extend_from_slice(row.line.as_bytes());
     }
-    builder.push(SectionKind::PlainLines, &section, true);
+    builder.push(kind, &section, true);
 }
 
 impl PlainLines {
-    pub(crate) fn decode(sections: &Sections<'_>, rows: usize) -> Result<Self, BlockError> {
-        let section = sections.read(SectionKind::PlainLines)?;
+    pub(crate) fn decode(sections: &Sections, kind: SectionKind, rows: usize) -> Result<Self, BlockError> {
+        let section = sections.read(kind)?;
         let mut reader = ByteReader::new(&section);
         let mut ends = Vec::with_capacity(rows.min(section.len()));
         let mut end = 0usize;

@@ -1,0 +1,398 @@
+//! Lines as templates and columns: rows of one template are put together, and each place where they differ is a column.
+
+mod column;
+mod tokens;
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use chunk_encoding::{ByteReader, DecodeError, put_uvarint};
+use hashbrown::HashMap;
+use log_storage_api::ScanStats;
+
+use super::super::{BLOCK_ROWS_MAX, BlockBuilder, SectionKind, Sections, load};
+use super::plain::{self, PlainLines};
+use crate::error::BlockError;
+use crate::filter::{LineFilters, TemplatePlan};
+use crate::page::Row;
+use column::{Column, ColumnBuilder, ColumnData, ColumnSink};
+
+pub(crate) use column::SlotTest;
+pub(crate) use tokens::{DIGITS_MAX, SLOT_DIGITS, is_slot, slot_takes};
+
+/// Fewer rows are stored as text.
+const ROWS_MIN: usize = 32;
+/// A template with fewer rows is not worth its columns: its lines are stored as text.
+const TEMPLATE_ROWS_MIN: usize = 3;
+/// Templates are numbered by two bytes; number 0 is for lines stored as text.
+const TEMPLATES_MAX: usize = u16::MAX as usize;
+
+/// Rows of one template while a block is made.
+struct Building {
+    key: Vec<u8>,
+    columns: Vec<ColumnBuilder>,
+    rows: usize,
+}
+
+/// Adds the sections of templates and columns; false, and nothing is added, where text would be better.
+pub(super) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) -> bool {
+    if rows.len() < ROWS_MIN {
+        return false;
+    }
+    let (mut templates, row_templates) = find_templates(rows);
+    let mut numbers = vec![0u16; templates.len()];
+    let mut next = 0;
+    for (template, number) in templates.iter().zip(&mut numbers) {
+        if template.rows >= TEMPLATE_ROWS_MIN && usize::from(next) < TEMPLATES_MAX {
+            next += 1;
+            *number = next;
+        }
+    }
+    let ids: Vec<u16> = row_templates.iter().map(|idx| numbers[*idx as usize]).collect();
+    let others: Vec<Row<'_>> =
+        rows.iter().zip(&ids).filter(|(_, id)| **id == 0).map(|(row, _)| *row).collect();
+    if others.len() * 2 > rows.len() {
+        return false;
+    }
+    let mut sink = ColumnSink::default();
+    put_uvarint(&mut sink.header, u64::from(next));
+    for (template, number) in templates.iter_mut().zip(&numbers) {
+        if *number > 0 {
+            put_uvarint(&mut sink.header, template.key.len() as u64);
+            sink.header.extend_from_slice(&template.key);
+            put_uvarint(&mut sink.header, template.rows as u64);
+            let columns = std::mem::take(&mut template.columns);
+            columns.iter().for_each(|column| column.encode(&mut sink));
+        }
+    }
+    builder.push(SectionKind::Templates, &sink.header, true);
+    let wide = next > u16::from(u8::MAX);
+    let mut section = vec![u8::from(wide)];
+    for id in ids {
+        section.extend_from_slice(&id.to_le_bytes()[..1 + usize::from(wide)]);
+    }
+    builder.push(SectionKind::TemplateIds, &section, true);
+    builder.push(SectionKind::ColumnIndex, &sink.index, true);
+    builder.push(SectionKind::ColumnBits, &sink.packed, false);
+    if !others.is_empty() {
+        plain::encode(builder, SectionKind::OtherLines, &others);
+    }
+    true
+}
+
+/// The templates of rows in the order of their first row, and which of them each row has.
+fn find_templates(rows: &[Row<'_>]) -> (Vec<Building>, Vec<u32>) {
+    let mut templates: Vec<Building> = Vec::new();
+    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+    let mut row_templates = Vec::with_capacity(rows.len());
+    let (mut tokens, mut key) = (Vec::new(), Vec::new());
+    for row in rows {
+        let line = row.line.as_bytes();
+        tokens::tokenize(line, &mut tokens, &mut key);
+        let idx = match known.get(&key) {
+            Some(idx) => *idx,
+            None => {
+                let idx = templates.len() as u32;
+                known.insert(key.clone(), idx);
+                let columns = tokens.iter().map(|token| ColumnBuilder::new(token.slot)).collect();
+                templates.push(Building { key: key.clone(), columns, rows: 0 });
+                idx
+            }
+        };
+        let template = &mut templates[idx as usize];
+        template.rows += 1;
+        for (column, token) in template.columns.iter_mut().zip(&tokens) {
+            column.push(&line[token.start as usize..token.end as usize]);
+        }
+        row_templates.push(idx);
+    }
+    (templates, row_templates)
+}
+
+/// Lines that are put together from templates and columns.
+#[derive(Debug)]
+pub(crate) struct TemplatedLines {
+    sections: Sections,
+    rows: usize,
+    templates: Vec<Template>,
+    other_rows: usize,
+    ids: OnceLock<Ids>,
+    data: OnceLock<Data>,
+    others: OnceLock<PlainLines>,
+}
+
+#[derive(Debug)]
+struct Template {
+    /// The line with a marker in place of each slot.
+    key: Vec<u8>,
+    columns: Vec<Column>,
+    rows: usize,
+    /// Whether a run of digits is cut over several slots, so that no slot alone tells what the run is.
+    cut_runs: bool,
+    /// Bytes of the constant text.
+    constant_bytes: usize,
+}
+
+/// Which template each row has, by number, and its place among that template's rows.
+#[derive(Debug)]
+struct Ids {
+    numbers: Vec<u16>,
+    ordinals: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Data {
+    index: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Template {
+    fn decode(
+        reader: &mut ByteReader<'_>,
+        index_at: &mut usize,
+        packed_at: &mut usize,
+    ) -> Result<Self, DecodeError> {
+        let key_len = reader.length()?;
+        let key = reader.take(key_len)?.to_vec();
+        let rows = reader.length()?;
+        if rows == 0 || rows > BLOCK_ROWS_MAX {
+            return Err(DecodeError::Invalid("rows of a template"));
+        }
+        let slots: Vec<u8> = key.iter().copied().filter(|byte| is_slot(*byte)).collect();
+        let mut columns = Vec::with_capacity(slots.len());
+        for slot in &slots {
+            columns.push(Column::decode(reader, *slot, rows, index_at, packed_at)?);
+        }
+        let cut_runs = key.windows(2).any(|pair| pair[0] == SLOT_DIGITS && pair[1] == SLOT_DIGITS);
+        let constant_bytes = key.len() - slots.len();
+        Ok(Self { key, columns, rows, cut_runs, constant_bytes })
+    }
+
+    fn append(&self, data: ColumnData<'_>, ordinal: usize, dst: &mut Vec<u8>) -> Option<()> {
+        let mut columns = self.columns.iter();
+        let mut rest = self.key.as_slice();
+        while let Some(at) = rest.iter().position(|byte| is_slot(*byte)) {
+            dst.extend_from_slice(&rest[..at]);
+            columns.next()?.append(data, ordinal, dst)?;
+            rest = &rest[at + 1..];
+        }
+        dst.extend_from_slice(rest);
+        Some(())
+    }
+
+    /// The rows, by their place in the template, that may pass: `None` for all.
+    fn candidates(
+        &self,
+        data: ColumnData<'_>,
+        groups: &[Vec<usize>],
+        filters: &LineFilters,
+    ) -> Result<Option<Vec<u32>>, BlockError> {
+        let mut left: Option<Vec<u32>> = None;
+        if self.cut_runs {
+            return Ok(left);
+        }
+        for group in groups {
+            let tests: Option<Vec<_>> =
+                group.iter().map(|needle| filters.needles()[*needle].slot_test()).collect();
+            let Some(tests) = tests else { continue };
+            let mut rows = Vec::new();
+            for column in &self.columns {
+                for test in &tests {
+                    column.candidates(data, test, &mut rows).ok_or(BROKEN)?;
+                }
+            }
+            rows.sort_unstable();
+            rows.dedup();
+            left = Some(match left {
+                Some(before) => before.into_iter().filter(|row| rows.binary_search(row).is_ok()).collect(),
+                None => rows,
+            });
+        }
+        Ok(left)
+    }
+}
+
+const BROKEN: BlockError = BlockError::Damaged("columns do not fit their templates");
+
+impl TemplatedLines {
+    pub(super) fn decode(sections: &Sections, rows: usize) -> Result<Self, BlockError> {
+        let section = sections.read(SectionKind::Templates)?;
+        let mut reader = ByteReader::new(&section);
+        let count = reader.length()?;
+        let (mut index_at, mut packed_at) = (0, 0);
+        let mut templates = Vec::with_capacity(count.min(section.len()));
+        let mut templated_rows = 0;
+        for _ in 0..count {
+            let template = Template::decode(&mut reader, &mut index_at, &mut packed_at)?;
+            templated_rows += template.rows;
+            templates.push(template);
+        }
+        let other_rows = rows.checked_sub(templated_rows).ok_or(BROKEN)?;
+        Ok(Self {
+            sections: sections.clone(),
+            rows,
+            templates,
+            other_rows,
+            ids: OnceLock::new(),
+            data: OnceLock::new(),
+            others: OnceLock::new(),
+        })
+    }
+
+    /// Reads everything that a line may need.
+    pub(super) fn load(&self) -> Result<(), BlockError> {
+        self.ids()?;
+        self.data()?;
+        self.others()?;
+        Ok(())
+    }
+
+    fn ids(&self) -> Result<&Ids, BlockError> {
+        load(&self.ids, || {
+            let section = self.sections.read(SectionKind::TemplateIds)?;
+            let (wide, bytes) = section.split_first().ok_or(BROKEN)?;
+            let numbers: Vec<u16> = match wide {
+                0 => bytes.iter().map(|byte| u16::from(*byte)).collect(),
+                1 => bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect(),
+                _ => return Err(BROKEN),
+            };
+            let mut seen = vec![0u32; self.templates.len() + 1];
+            let mut ordinals = Vec::with_capacity(numbers.len());
+            for number in &numbers {
+                let count = seen.get_mut(usize::from(*number)).ok_or(BROKEN)?;
+                ordinals.push(*count);
+                *count += 1;
+            }
+            let expected = std::iter::once(self.other_rows).chain(self.templates.iter().map(|t| t.rows));
+            if numbers.len() != self.rows || !seen.iter().map(|count| *count as usize).eq(expected) {
+                return Err(BROKEN);
+            }
+            Ok(Ids { numbers, ordinals })
+        })
+    }
+
+    fn data(&self) -> Result<ColumnData<'_>, BlockError> {
+        let data = load(&self.data, || {
+            let index = self.sections.read(SectionKind::ColumnIndex)?;
+            Ok(Data { index, packed: self.sections.read(SectionKind::ColumnBits)? })
+        })?;
+        Ok(ColumnData { index: &data.index, packed: &data.packed })
+    }
+
+    fn others(&self) -> Result<&PlainLines, BlockError> {
+        load(&self.others, || PlainLines::decode(&self.sections, SectionKind::OtherLines, self.other_rows))
+    }
+
+    pub(super) fn line(&self, row: usize) -> Result<Cow<'_, str>, BlockError> {
+        let ids = self.ids()?;
+        let (number, ordinal) = (usize::from(ids.numbers[row]), ids.ordinals[row] as usize);
+        let Some(template) = number.checked_sub(1).map(|idx| &self.templates[idx]) else {
+            return Ok(Cow::Borrowed(self.others()?.line(ordinal)));
+        };
+        let mut text = Vec::with_capacity(template.key.len() + template.columns.len() * 8);
+        template.append(self.data()?, ordinal, &mut text).ok_or(BROKEN)?;
+        String::from_utf8(text).map(Cow::Owned).map_err(|_| BROKEN)
+    }
+
+    pub(super) fn line_bytes(&self, row: usize) -> Result<u64, BlockError> {
+        let ids = self.ids()?;
+        let (number, ordinal) = (usize::from(ids.numbers[row]), ids.ordinals[row] as usize);
+        let Some(template) = number.checked_sub(1).map(|idx| &self.templates[idx]) else {
+            return Ok(self.others()?.line(ordinal).len() as u64);
+        };
+        let data = self.data()?;
+        let mut bytes = template.constant_bytes;
+        for column in &template.columns {
+            bytes += column.len(data, ordinal).ok_or(BROKEN)?;
+        }
+        Ok(bytes as u64)
+    }
+
+    /// The rows of a range whose lines pass. Templates decide first, then columns; only what is left is put together.
+    pub(super) fn select(
+        &self,
+        range: Range<usize>,
+        filters: &LineFilters,
+        stats: &mut ScanStats,
+    ) -> Result<Vec<u32>, BlockError> {
+        let mut checks = Vec::with_capacity(self.templates.len() + 1);
+        checks.push(if self.other_rows > 0 { Check::Rows } else { Check::Skip });
+        for template in &self.templates {
+            checks.push(match &*filters.plan(&template.key) {
+                TemplatePlan::None => Check::Skip,
+                TemplatePlan::All => Check::Take,
+                TemplatePlan::Check(groups) if groups.is_empty() => Check::Rows,
+                TemplatePlan::Check(groups) => match template.candidates(self.data()?, groups, filters)? {
+                    None => Check::Rows,
+                    Some(rows) if rows.is_empty() => Check::Skip,
+                    Some(rows) => Check::Some(rows, 0),
+                },
+            });
+        }
+        let mut passing = Vec::new();
+        if checks.iter().all(|check| matches!(check, Check::Skip)) {
+            return Ok(passing);
+        }
+        let ids = self.ids()?;
+        let mut text = Vec::new();
+        for row in range {
+            let (number, ordinal) = (usize::from(ids.numbers[row]), ids.ordinals[row]);
+            match checks[number].of(ordinal) {
+                Some(true) => passing.push(row as u32),
+                Some(false) => {}
+                None => {
+                    stats.lines_decoded += 1;
+                    if self.line_passes(number, ordinal as usize, filters, &mut text)? {
+                        passing.push(row as u32);
+                    }
+                }
+            }
+        }
+        Ok(passing)
+    }
+
+    fn line_passes(
+        &self,
+        number: usize,
+        ordinal: usize,
+        filters: &LineFilters,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, BlockError> {
+        let Some(template) = number.checked_sub(1).map(|idx| &self.templates[idx]) else {
+            return Ok(filters.matches(self.others()?.line(ordinal)));
+        };
+        text.clear();
+        template.append(self.data()?, ordinal, text).ok_or(BROKEN)?;
+        Ok(filters.matches(std::str::from_utf8(text).map_err(|_| BROKEN)?))
+    }
+}
+
+/// What is to be done with the rows of a template.
+enum Check {
+    Skip,
+    Take,
+    Rows,
+    /// Only these rows, in order, and how many of them lie behind.
+    Some(Vec<u32>, usize),
+}
+
+impl Check {
+    /// Whether a row passes; `None` where its line has to be looked at. Rows are asked for in order.
+    fn of(&mut self, ordinal: u32) -> Option<bool> {
+        match self {
+            Self::Skip => Some(false),
+            Self::Take => Some(true),
+            Self::Rows => None,
+            Self::Some(rows, next) => {
+                while rows.get(*next).is_some_and(|row| *row < ordinal) {
+                    *next += 1;
+                }
+                if rows.get(*next) == Some(&ordinal) { None } else { Some(false) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
