@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use resources::{RequestContext, Reservation};
 
 use crate::QueryError;
-use crate::series::Series;
+use crate::series::{Series, Steps};
 
 /// The flag that raises the limit on samples.
 const SETTING: &str = "--query.max-samples";
@@ -43,6 +43,19 @@ impl<'a> Budget<'a> {
         }
         self.peak.fetch_max(now, Ordering::Relaxed);
         Ok(held)
+    }
+
+    /// Refuses more steps than samples are allowed: each of them is at least one.
+    pub(crate) fn check_steps(&self, steps: Steps) -> Result<(), QueryError> {
+        if steps.count as u64 > self.samples_max {
+            return Err(QueryError::TooManySamples { limit: self.samples_max, setting: SETTING });
+        }
+        Ok(())
+    }
+
+    /// Takes memory for columns of this many series, before they are known to hold anything.
+    pub(crate) fn columns(&'a self, series: usize, steps: Steps) -> Result<Held<'a>, QueryError> {
+        self.take(0, (series as u64).saturating_mul(steps.count as u64 * 8))
     }
 
     /// Takes room for series.

@@ -207,7 +207,7 @@ impl Engine {
             )));
         }
         let plan = lower(expr, times)?;
-        let evaluator = Evaluator::new(ctx, reader, &self.options, steps);
+        let evaluator = Evaluator::new(ctx, reader, &self.options, steps, text);
         let value = ctx.cpu.install(ctx.cpu_class, || {
             let result = evaluator.query(&plan, steps)?;
             Ok::<_, QueryError>(result.into_value(is_range, steps))

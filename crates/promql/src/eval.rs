@@ -56,6 +56,8 @@ pub(crate) struct Evaluator<'a> {
     /// Samples by step of the query; empty unless asked for.
     per_step: Mutex<Vec<u64>>,
     steps: Steps,
+    /// The query as written, where that is known.
+    text: Option<&'a str>,
 }
 
 /// What a thread reuses from series to series.
@@ -71,6 +73,7 @@ impl<'a> Evaluator<'a> {
         reader: &'a dyn MetricReader,
         options: &'a EngineOptions,
         steps: Steps,
+        text: Option<&'a str>,
     ) -> Self {
         let per_step = if options.features.per_step_stats { vec![0; steps.count] } else { Vec::new() };
         Self {
@@ -84,11 +87,18 @@ impl<'a> Evaluator<'a> {
             series: AtomicU64::new(0),
             per_step: Mutex::new(per_step),
             steps,
+            text,
         }
+    }
+
+    /// A part of the query as written.
+    pub(crate) fn text_of(&self, span: promql_syntax::Span) -> Option<&'a str> {
+        self.text?.get(span.start..span.end)
     }
 
     /// Evaluates the whole query.
     pub(crate) fn query(&self, plan: &Plan, steps: Steps) -> Result<Outcome, QueryError> {
+        self.budget.check_steps(steps)?;
         let inner = match &plan.kind {
             PlanKind::Invariant(inner) => inner,
             _ => plan,
@@ -257,7 +267,7 @@ impl<'a> Evaluator<'a> {
                 // Steps of a subquery are counted at the step of the query they end in.
                 let time = steps.time(idx);
                 let query = self.steps;
-                let at = ((time - query.start).max(0) / query.step) as usize;
+                let at = (time.saturating_sub(query.start).max(0) / query.step) as usize;
                 if let Some(count) = counts.get_mut(at.min(query.count.saturating_sub(1))) {
                     *count += per_step(idx);
                 }

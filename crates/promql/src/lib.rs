@@ -27,3 +27,6 @@ pub use memory_reader::{MemoryReader, MemoryValue};
 pub use parse::{parse, parse_selector};
 pub use promql_syntax::{Expr, Features};
 pub use value::{Annotations, MatrixSeries, QueryResult, QueryStats, SampleValue, Value, VectorSample};
+
+#[cfg(test)]
+mod tests;

@@ -88,13 +88,13 @@ pub(crate) struct CallPlan {
 impl SelectorPlan {
     /// The end of the window, or the time looked at, for a step.
     pub(crate) fn data_time(&self, step_time: i64) -> i64 {
-        self.at.unwrap_or(step_time) - self.offset_ms
+        self.at.unwrap_or(step_time).saturating_sub(self.offset_ms)
     }
 }
 
 impl SubqueryPlan {
     /// The end of the window for a step.
     pub(crate) fn data_time(&self, step_time: i64) -> i64 {
-        self.at.unwrap_or(step_time) - self.offset_ms
+        self.at.unwrap_or(step_time).saturating_sub(self.offset_ms)
     }
 }

@@ -31,12 +31,12 @@ impl Steps {
     /// From `start` to `end`; no steps where the end is before the start.
     pub(crate) fn range(start: i64, end: i64, step: i64) -> Self {
         let step = step.max(1);
-        let count = if end < start { 0 } else { ((end - start) / step) as usize + 1 };
+        let count = if end < start { 0 } else { (end.abs_diff(start) / step as u64) as usize + 1 };
         Self { start, end, step, count }
     }
 
     pub(crate) fn time(self, idx: usize) -> i64 {
-        self.start + idx as i64 * self.step
+        self.start.wrapping_add((idx as i64).wrapping_mul(self.step))
     }
 
     /// The time of the last step.

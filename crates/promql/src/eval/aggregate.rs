@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{Labels, LabelsBuilder, compensated_add, format_float};
-use promql_syntax::{AggregateOp, Span};
+use promql_syntax::{AggregateOp, Quoted, Span};
 use vector_ops::{GroupPlan, Grouping};
 
 use crate::QueryError;
@@ -81,7 +81,9 @@ impl<'a> Evaluator<'a> {
             None => String::new(),
         };
         if !is_valid_label_name(&label) {
-            return Err(QueryError::execution(format!("invalid label name {label:?}")));
+            let shown = node.param.as_ref().and_then(|param| self.text_of(param.span));
+            let shown = shown.map_or_else(|| Quoted(&label).to_string(), str::to_owned);
+            return Err(QueryError::execution(format!("invalid label name {shown}")));
         }
         let mut names = node.grouping.clone();
         if !node.without {

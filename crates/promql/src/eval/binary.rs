@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use model::HistogramError;
-use promql_syntax::{BinaryOp, Span, ValueType};
+use promql_syntax::{BinaryOp, Span};
 
 use crate::QueryError;
 use crate::eval::{Evaluated, Evaluator, Frame};
 use crate::notes::{HistogramOperation, Notes};
-use crate::plan::BinaryPlan;
+use crate::plan::{BinaryPlan, PlanKind};
 use crate::series::{Point, Points, SharedHistogram, Steps};
 
 /// What an operator gives for two samples.
@@ -188,32 +188,50 @@ impl<'a> Evaluator<'a> {
         span: Span,
         steps: Steps,
     ) -> Result<Evaluated<'a>, QueryError> {
-        match (node.left.value_type, node.right.value_type) {
-            (ValueType::Scalar, ValueType::Scalar) => {
-                let (left, right) = (self.scalar(&node.left, steps)?, self.scalar(&node.right, steps)?);
-                let values = left.iter().zip(&right).map(|(left, right)| scalar_op(node.op, *left, *right));
-                Ok(Evaluated::Scalar(values.collect()))
-            }
-            (ValueType::Scalar, _) => {
-                let scalars = self.scalar(&node.left, steps)?;
-                let frame = self.vector(&node.right, steps)?;
-                Ok(Evaluated::Vector(self.with_scalar(node, frame, &scalars, true, span)?))
-            }
-            (_, ValueType::Scalar) => {
-                let frame = self.vector(&node.left, steps)?;
-                let scalars = self.scalar(&node.right, steps)?;
-                Ok(Evaluated::Vector(self.with_scalar(node, frame, &scalars, false, span)?))
-            }
-            _ => {
-                let (left, right) = (self.vector(&node.left, steps)?, self.vector(&node.right, steps)?);
-                let result = if node.op.is_set() {
-                    self.set_operation(node, left, right, steps)?
-                } else {
-                    self.vector_operation(node, &left, &right, span, steps)?
-                };
-                Ok(Evaluated::Vector(result))
-            }
+        // A long chain such as `a or b or c` leans to the left: walked in a loop, it needs no stack.
+        let mut spine = vec![(node, span)];
+        let mut first = &node.left;
+        while let PlanKind::Binary(inner) = &first.kind {
+            spine.push((inner, first.span));
+            first = &inner.left;
         }
+        let mut value = self.eval(first, steps)?;
+        while let Some((node, span)) = spine.pop() {
+            value = self.with_right(node, value, span, steps)?;
+        }
+        Ok(value)
+    }
+
+    /// An operator whose left side has been evaluated.
+    fn with_right(
+        &'a self,
+        node: &BinaryPlan,
+        left: Evaluated<'a>,
+        span: Span,
+        steps: Steps,
+    ) -> Result<Evaluated<'a>, QueryError> {
+        let right = self.eval(&node.right, steps)?;
+        Ok(match (left, right) {
+            (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
+                let values = left.iter().zip(&right).map(|(left, right)| scalar_op(node.op, *left, *right));
+                Evaluated::Scalar(values.collect())
+            }
+            (Evaluated::Scalar(scalars), Evaluated::Vector(frame)) => {
+                Evaluated::Vector(self.with_scalar(node, frame, &scalars, true, span)?)
+            }
+            (Evaluated::Vector(frame), Evaluated::Scalar(scalars)) => {
+                Evaluated::Vector(self.with_scalar(node, frame, &scalars, false, span)?)
+            }
+            (Evaluated::Vector(left), Evaluated::Vector(right)) if node.op.is_set() => {
+                Evaluated::Vector(self.set_operation(node, left, right, steps)?)
+            }
+            (Evaluated::Vector(left), Evaluated::Vector(right)) => {
+                Evaluated::Vector(self.vector_operation(node, &left, &right, span, steps)?)
+            }
+            (Evaluated::Text(_), _) | (_, Evaluated::Text(_)) => {
+                return Err(QueryError::execution("a string is no operand"));
+            }
+        })
     }
 
     /// A vector and a scalar; `swapped` where the scalar stands on the left.

@@ -103,8 +103,10 @@ impl<'a> Evaluator<'a> {
             histogram_stats: false,
         };
         let lookback = self.options.lookback_ms;
-        let range =
-            TimeRange::new(selector.data_time(steps.start) - lookback + 1, selector.data_time(steps.last()));
+        let range = TimeRange::new(
+            selector.data_time(steps.start).saturating_sub(lookback).saturating_add(1),
+            selector.data_time(steps.last()),
+        );
         let found = self.select(&selector, range, steps)?;
         self.for_each(&found, |scratch, reader| {
             scratch.columns.clear();
@@ -195,7 +197,7 @@ fn first_selector(plan: &Plan) -> Option<(Option<i64>, i64)> {
         PlanKind::Subquery(node) => first_selector(&node.inner).map(|(at, offset)| match at {
             // A time that is fixed further in does not move any more.
             Some(_) => (at, offset),
-            None => (node.at, offset + node.offset_ms),
+            None => (node.at, offset.saturating_add(node.offset_ms)),
         }),
         PlanKind::Aggregate(node) => first_selector(&node.inner),
         PlanKind::Binary(node) => first_selector(&node.left).or_else(|| first_selector(&node.right)),

@@ -168,8 +168,23 @@ struct Windows {
 }
 
 impl Windows {
+    /// Where the window that ends at `end` starts; not part of it.
+    fn start(self, end: i64) -> i64 {
+        end.saturating_sub(self.range_ms)
+    }
+
+    /// From where on samples are looked at.
+    fn low(self, end: i64) -> i64 {
+        self.start(end).saturating_sub(self.before_ms)
+    }
+
+    /// Up to where samples are looked at.
+    fn high(self, end: i64) -> i64 {
+        end.saturating_add(self.after_ms)
+    }
+
     fn end(self, step_time: i64) -> i64 {
-        self.at.unwrap_or(step_time) - self.offset_ms
+        self.at.unwrap_or(step_time).saturating_sub(self.offset_ms)
     }
 }
 
@@ -189,6 +204,7 @@ impl<'a> Evaluator<'a> {
         let windows = self.windows(arg, call.extension)?;
         let matrix = self.matrix(arg, windows, steps)?;
         let with_starts = self.options.features.use_start_timestamps && call.uses_start_times();
+        let columns = self.budget().columns(matrix.sources.len(), steps)?;
         let series = self.for_each(&matrix.sources, |scratch, source| {
             let mut samples = RangeSamples::default();
             let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, with_starts)?;
@@ -200,13 +216,12 @@ impl<'a> Evaluator<'a> {
             for idx in 0..steps.count {
                 let time = steps.time(idx);
                 let end = windows.end(time);
-                let low = end - windows.range_ms - windows.before_ms;
-                let mut window = samples.window(&mut bounds, low, end + windows.after_ms);
+                let mut window = samples.window(&mut bounds, windows.low(end), windows.high(end));
                 if window.is_empty() {
                     continue;
                 }
                 used += window.len() as u64;
-                (window.start, window.end, window.time) = (end - windows.range_ms, end, time);
+                (window.start, window.end, window.time) = (windows.start(end), end, time);
                 for (slot, param) in step_params.iter_mut().zip(params) {
                     *slot = param[idx];
                 }
@@ -227,6 +242,7 @@ impl<'a> Evaluator<'a> {
             }
             Ok(Some(series))
         })?;
+        drop(columns);
         let series: Vec<Series> = series.into_iter().flatten().collect();
         let is_absent_function = call.function == "absent_over_time";
         if !self.options.features.delayed_name_removal
@@ -258,9 +274,8 @@ impl<'a> Evaluator<'a> {
     }
 
     fn matrix(&'a self, arg: &Plan, windows: Windows, steps: Steps) -> Result<Matrix<'a>, QueryError> {
-        let first = windows.end(steps.start) - windows.range_ms - windows.before_ms + 1;
-        let last = windows.end(steps.last()) + windows.after_ms;
-        let range = TimeRange::new(first, last);
+        let first = windows.low(windows.end(steps.start)).saturating_add(1);
+        let range = TimeRange::new(first, windows.high(windows.end(steps.last())));
         match &arg.kind {
             PlanKind::Matrix(selector) => {
                 let found = self.select(selector, range, steps)?;
@@ -284,9 +299,10 @@ impl<'a> Evaluator<'a> {
             .step_ms
             .unwrap_or_else(|| (self.options.default_subquery_step)(subquery.range_ms))
             .max(1);
-        let low = subquery.data_time(steps.start) - subquery.range_ms;
-        let first = (low.div_euclid(step) + 1) * step;
+        let low = subquery.data_time(steps.start).saturating_sub(subquery.range_ms);
+        let first = (low.div_euclid(step) + 1).saturating_mul(step);
         let inner = Steps::range(first, subquery.data_time(steps.last()), step);
+        self.budget().check_steps(inner)?;
         let frame = match self.eval(&subquery.inner, inner)? {
             crate::eval::Evaluated::Vector(frame) => frame,
             crate::eval::Evaluated::Scalar(values) => {
@@ -341,8 +357,7 @@ impl<'a> Evaluator<'a> {
             let mut samples = RangeSamples::default();
             let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, false)?;
             let labels = if drop_name { frame::without_metadata(&labels) } else { labels };
-            let low = end - windows.range_ms - windows.before_ms;
-            let window = samples.window(&mut Bounds::default(), low, end + windows.after_ms);
+            let window = samples.window(&mut Bounds::default(), windows.low(end), windows.high(end));
             self.count_used(window.len() as u64, steps, &|_| window.len() as u64);
             let mut floats: Vec<(i64, f64)> =
                 window.float_times.iter().copied().zip(window.floats.iter().copied()).collect();
@@ -355,7 +370,7 @@ impl<'a> Evaluator<'a> {
                     let message = format!("{name} modifier is not supported with histograms");
                     return Err(QueryError::execution(message));
                 }
-                floats = extend_window(&floats, end - windows.range_ms, end, extension);
+                floats = extend_window(&floats, windows.start(end), end, extension);
             }
             let histograms =
                 window.histogram_times.iter().copied().zip(window.histograms.iter().cloned()).collect();

@@ -39,10 +39,8 @@ impl<'a> Evaluator<'a> {
             _ => Vec::new(),
         };
         for (step, param) in params.iter().enumerate().take(steps.count) {
-            if step % 16 == 0 {
-                self.ctx.check()?;
-            }
             for members in &members {
+                self.ctx.check()?;
                 let chosen: Vec<usize> = match node.op {
                     AggregateOp::LimitRatio => {
                         let ratio = param.clamp(-1.0, 1.0);

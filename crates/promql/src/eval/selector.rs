@@ -42,10 +42,10 @@ impl<'a> Evaluator<'a> {
     /// The times that an instant selector needs samples from.
     fn lookback_range(&self, selector: &SelectorPlan, steps: Steps) -> TimeRange {
         let lookback = self.options.lookback_ms;
-        let first = selector.data_time(steps.start) - lookback + 1;
+        let first = selector.data_time(steps.start).saturating_sub(lookback).saturating_add(1);
         let last = selector.data_time(steps.last());
         let after = if selector.extension == Some(RangeExtension::Smoothed) { lookback } else { 0 };
-        TimeRange::new(first.saturating_sub(i64::from(after > 0)), last + after)
+        TimeRange::new(first.saturating_sub(i64::from(after > 0)), last.saturating_add(after))
     }
 
     pub(crate) fn vector_selector(
@@ -60,6 +60,7 @@ impl<'a> Evaluator<'a> {
         let range = self.lookback_range(selector, steps);
         let found = self.select(selector, range, steps)?;
         let smoothed = selector.extension == Some(RangeExtension::Smoothed);
+        let columns = self.budget().columns(found.len(), steps)?;
         let series = self.for_each(&found, |scratch, reader| {
             self.read(selector, &**reader, range, &mut scratch.columns)?;
             let labels = reader.labels();
@@ -78,6 +79,7 @@ impl<'a> Evaluator<'a> {
             self.count_used(used, steps, &|idx| u64::from(points.has(idx)));
             Ok(Some(Series { labels, drop_name: false, points }))
         })?;
+        drop(columns);
         self.frame(series.into_iter().flatten().collect())
     }
 
@@ -98,7 +100,8 @@ impl<'a> Evaluator<'a> {
                 next += 1;
             }
             let Some(at) = next.checked_sub(1) else { continue };
-            if times[at] <= time - self.options.lookback_ms || is_stale_nan(columns.values[at]) {
+            if times[at] <= time.saturating_sub(self.options.lookback_ms) || is_stale_nan(columns.values[at])
+            {
                 continue;
             }
             *index = Some(at);

@@ -114,15 +114,16 @@ impl<'a> Evaluator<'a> {
         many_keys.iter().enumerate().for_each(|(idx, key)| many_of[*key as usize].push(idx));
         one_keys.iter().enumerate().for_each(|(idx, key)| one_of[*key as usize].push(idx));
         for step in 0..steps.count {
-            if step % 64 == 0 {
-                self.ctx.check()?;
-            }
+            self.ctx.check()?;
             // Nothing matches nothing, not even a clash on one side is looked for.
             let any = |side: &[Series]| side.iter().any(|series| series.points.has(step));
             if !(filled || any(many) && any(one)) {
                 continue;
             }
             for key in 0..plan.keys.len() {
+                if key % 4096 == 4095 {
+                    self.ctx.check()?;
+                }
                 operation.at_step(step, key, (many, &many_of[key]), (one, &one_of[key]))?;
             }
         }

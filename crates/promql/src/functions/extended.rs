@@ -221,8 +221,8 @@ pub(crate) fn smooth_at(
     let histogram = |at: usize| columns.histograms.get(fresh[at]).and_then(Option::as_ref);
     for step in 0..steps.count {
         let time = selector.data_time(steps.time(step));
-        let low = times.partition_point(|sample| *sample <= time - lookback_ms);
-        let high = times.partition_point(|sample| *sample <= time + lookback_ms);
+        let low = times.partition_point(|sample| *sample <= time.saturating_sub(lookback_ms));
+        let high = times.partition_point(|sample| *sample <= time.saturating_add(lookback_ms));
         if low == high {
             continue;
         }

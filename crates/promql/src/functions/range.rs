@@ -43,7 +43,7 @@ impl Window<'_> {
     }
 
     pub(crate) fn range_seconds(&self) -> f64 {
-        (self.end - self.start) as f64 / 1000.0
+        self.end.saturating_sub(self.start) as f64 / 1000.0
     }
 }
 

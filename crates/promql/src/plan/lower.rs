@@ -84,6 +84,11 @@ pub(crate) fn lower(expr: &Expr, times: QueryTimes) -> Result<Plan, QueryError> 
     Ok(Lowering { times }.expr(expr, &Above::default())?.wrapped())
 }
 
+/// Whether an operator looks at buckets of histograms.
+fn trims(node: &Binary) -> bool {
+    matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper)
+}
+
 struct Lowering {
     times: QueryTimes,
 }
@@ -161,7 +166,7 @@ impl Lowering {
             DurationArg::Fixed(ms) => Ok(*ms),
             DurationArg::Expr(expr) => {
                 let times = self.times;
-                expr.eval_ms(times.step, times.end - times.start, is_offset)
+                expr.eval_ms(times.step, times.end.saturating_sub(times.start), is_offset)
                     .map_err(|error| QueryError::InvalidParameter(error.to_string()))
             }
         }
@@ -214,9 +219,31 @@ impl Lowering {
     }
 
     fn binary(&self, node: &Binary, span: Span, above: &Above) -> Result<Lowered, QueryError> {
-        let above = above.operand(matches!(node.op, BinaryOp::TrimLower | BinaryOp::TrimUpper));
-        let left = self.expr(&node.left, &above)?;
-        let right = self.expr(&node.right, &above)?;
+        // Chains lean to the left: walked in a loop, they need no stack. A node that trims histograms concerns all below it.
+        let mut spine = vec![(node, span, above.operand(trims(node)))];
+        let mut first = &node.left;
+        while let Expr::Binary(inner) = first.unwrap_parens() {
+            let above = spine.last().map(|(_, _, above)| above.operand(trims(inner))).unwrap_or_default();
+            spine.push((inner, first.unwrap_parens().span(), above));
+            first = &inner.left;
+        }
+        let above_first = spine.last().map(|(_, _, above)| above.clone()).unwrap_or_default();
+        let mut lowered = self.expr(first, &above_first)?;
+        while let Some((node, span, above)) = spine.pop() {
+            lowered = self.with_right(node, lowered, span, &above)?;
+        }
+        Ok(lowered)
+    }
+
+    /// An operator whose left side has been lowered.
+    fn with_right(
+        &self,
+        node: &Binary,
+        left: Lowered,
+        span: Span,
+        above: &Above,
+    ) -> Result<Lowered, QueryError> {
+        let right = self.expr(&node.right, above)?;
         let scalars = left.plan.value_type == ValueType::Scalar && right.plan.value_type == ValueType::Scalar;
         let value_type = if scalars { ValueType::Scalar } else { ValueType::Vector };
         if let (PlanKind::Number(a), PlanKind::Number(b)) = (&left.plan.kind, &right.plan.kind) {
@@ -244,7 +271,7 @@ impl Lowering {
         let folded = match function.name {
             "start" => Some(times.start as f64 / 1000.0),
             "end" => Some(times.end as f64 / 1000.0),
-            "range" => Some((times.end - times.start) as f64 / 1000.0),
+            "range" => Some(times.end.saturating_sub(times.start) as f64 / 1000.0),
             "step" if times.start == times.end => Some(0.0),
             "step" => Some(times.step as f64 / 1000.0),
             "pi" => Some(std::f64::consts::PI),
