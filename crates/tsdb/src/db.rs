@@ -62,6 +62,8 @@ pub struct Db {
     pub(crate) wal: Log,
     /// The out-of-order log; opened with the first late sample.
     late_log: Mutex<Option<Arc<Log>>>,
+    /// Records for it that could not be written yet.
+    late_waiting: Mutex<RecordBatch>,
     /// Blocks by time of their start.
     pub(crate) blocks: RwLock<Vec<Arc<Block>>>,
     out_of_order_window_ms: AtomicI64,
@@ -211,24 +213,31 @@ impl Db {
         })
     }
 
-    /// Writes late samples to the out-of-order log.
+    /// Writes late samples to the out-of-order log. After an error they are kept and written by the next commit: they are
+    /// visible already, and a sender that repeats them is told that they are there.
     pub(crate) fn write_late_log(
         &self,
         samples: &[record::RefSample],
         markers: &[(u64, u64)],
     ) -> std::result::Result<(), StorageError> {
+        let mut waiting = self.late_waiting.lock();
         let mut bytes = Vec::new();
-        let mut batch = RecordBatch::default();
         if !markers.is_empty() {
             record::put_mmap_markers(&mut bytes, markers);
-            batch.push(&bytes, self.options.wal_compression);
+            waiting.push(&bytes, self.options.wal_compression);
             bytes.clear();
         }
-        record::put_samples(&mut bytes, samples.iter().copied());
-        batch.push(&bytes, self.options.wal_compression);
+        if !samples.is_empty() {
+            record::put_samples(&mut bytes, samples.iter().copied());
+            waiting.push(&bytes, self.options.wal_compression);
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
         let log = self.late_log().map_err(|error| unavailable(&error))?;
-        let written = log.lock().write(&[&batch]);
-        written.map(|_| ()).map_err(|error| unavailable(&error))
+        log.lock().write(&[&waiting]).map_err(|error| unavailable(&error))?;
+        *waiting = RecordBatch::default();
+        Ok(())
     }
 
     /// The out-of-order log, if there is one on disk or late samples came.
@@ -255,13 +264,13 @@ impl Db {
     }
 
     /// Makes a commit durable before it is acknowledged.
-    pub(crate) fn sync_commit(&self, number: u64, late: bool) -> std::result::Result<(), StorageError> {
+    pub(crate) fn sync_commit(&self, number: u64) -> std::result::Result<(), StorageError> {
         let now = self.clock.monotonic();
         self.wal.sync_to(number, now).map_err(|error| unavailable(&error))?;
-        if late && let Some(log) = self.late_log.lock().clone() {
-            log.sync(now).map_err(|error| unavailable(&error))?;
+        match self.late_log.lock().clone() {
+            Some(log) => log.sync(now).map_err(|error| unavailable(&error)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn sync_logs(&self, now: Duration) -> Result<()> {

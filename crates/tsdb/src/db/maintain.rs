@@ -195,7 +195,11 @@ impl Db {
     fn compact_blocks(&self) -> Result<()> {
         let ranges = ranges(self.options.min_block_duration_ms, self.options.max_block_ms());
         for _ in 0..MERGES_PER_ROUND {
-            let blocks = self.blocks.read().clone();
+            let mut blocks = self.blocks.read().clone();
+            // A block of late samples that reaches into the head's time stays by itself: merged with others it would look
+            // as if the head's samples of that time were in blocks, too.
+            let cut_until = self.head.min_valid_time.load(Ordering::Relaxed);
+            blocks.retain(|block| !block.meta.is_late() || block.meta.max_time <= cut_until);
             let group = plan(&blocks, &ranges, self.options.overlapping_compaction);
             if group.is_empty() {
                 return Ok(());

@@ -83,6 +83,7 @@ pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> 
         head,
         wal,
         late_log: Mutex::default(),
+        late_waiting: Mutex::default(),
         blocks: RwLock::new(blocks),
         maintenance: Mutex::default(),
         deleted_series: Mutex::default(),

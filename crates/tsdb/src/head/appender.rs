@@ -430,6 +430,12 @@ impl Appender for HeadAppender<'_> {
         let db = self.db;
         let records = self.log_records();
         if records.is_empty() && db.head.unlogged.lock().is_empty() {
+            // Nothing new: but what was there already may have come with a batch that could not be acknowledged.
+            db.write_late_log(&[], &[])?;
+            if db.options.sync == SyncPolicy::Always {
+                let number = db.wal.lock().written();
+                db.sync_commit(number)?;
+            }
             return Ok(CommitSummary { series_created: self.series_created, ..CommitSummary::default() });
         }
         let (outcome, number, must_sync) = {
@@ -445,11 +451,9 @@ impl Appender for HeadAppender<'_> {
             // The log has the samples, the buffer has the chunks: nothing is lost, and the next flush tries again.
             tracing::warn!(error = %error, "head chunks could not be written");
         }
-        if !outcome.late.is_empty() {
-            db.write_late_log(&outcome.late, &outcome.markers)?;
-        }
+        db.write_late_log(&outcome.late, &outcome.markers)?;
         if must_sync || db.options.sync == SyncPolicy::Always {
-            db.sync_commit(number, !outcome.late.is_empty())?;
+            db.sync_commit(number)?;
         }
         Ok(CommitSummary { series_created: self.series_created, ..outcome.summary })
     }

@@ -9,6 +9,7 @@ use chunk_encoding::{ByteReader, crc32c, put_be64, put_uvarint};
 use parking_lot::{Mutex, RwLock};
 use sys::{AppendFile, Fs, ReadAt};
 
+use crate::wal::writer::create_dir_durably;
 use crate::{Error, Result};
 
 const MAGIC: u32 = 0x0130_BC91;
@@ -115,26 +116,36 @@ impl ChunkFiles {
         mut each: impl FnMut(FoundChunk),
         mut damaged: impl FnMut(&Path, u64, &'static str),
     ) -> Result<Self> {
-        fs.create_dir_all(dir).map_err(Error::io("create", dir))?;
+        create_dir_durably(&*fs, dir)?;
         let entries = fs.read_dir(dir).map_err(Error::io("list", dir))?;
         let mut files = BTreeMap::new();
         let mut last = 0;
+        let mut broken = false;
         for entry in entries {
             let Ok(number) = entry.name.parse::<u32>() else { continue };
             let path = dir.join(&entry.name);
             last = last.max(number);
+            if broken {
+                // A series' chunks in here would hide that earlier ones are gone: the log has them all.
+                damaged(&path, 0, "an earlier file is damaged");
+                fs.remove_file(&path).map_err(Error::io("remove", &path))?;
+                continue;
+            }
             let scan = scan_file(&*fs, &path, number, entry.len, &mut each)?;
             if let Some(reason) = scan.damage {
                 damaged(&path, scan.good_end, reason);
             }
+            broken = scan.good_end < entry.len;
             if scan.good_end <= HEADER_BYTES {
                 fs.remove_file(&path).map_err(Error::io("remove", &path))?;
                 continue;
             }
-            if scan.good_end < entry.len {
-                let mut file = fs.open_append(&path).map_err(Error::io("open", &path))?;
-                file.truncate(scan.good_end).map_err(Error::io("truncate", &path))?;
+            let mut writer = fs.open_append(&path).map_err(Error::io("open", &path))?;
+            if broken {
+                writer.truncate(scan.good_end).map_err(Error::io("truncate", &path))?;
             }
+            // Before later chunks come to lie in a file of their own.
+            writer.sync().map_err(Error::io("sync", &path))?;
             let file = fs.open_read(&path).map_err(Error::io("open", &path))?;
             let written = AtomicU64::new(scan.good_end);
             files.insert(number, Arc::new(ChunkFile { path, file, written, max_time: scan.max_time.into() }));
@@ -258,6 +269,10 @@ impl ChunkFiles {
                 return Err(Error::io("open", &path)(error));
             }
         };
+        if let Err(error) = self.fs.sync_dir(&self.dir) {
+            self.fs.remove_file(&path).ok();
+            return Err(Error::io("sync", &self.dir)(error));
+        }
         let entry = ChunkFile { path, file, written: AtomicU64::new(0), max_time: i64::MIN.into() };
         self.files.write().insert(number, Arc::new(entry));
         open.writer = Some(writer);

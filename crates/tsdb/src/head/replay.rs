@@ -136,6 +136,9 @@ impl<'a> Replay<'a> {
                 tracing::error!(path = %path.display(), records = broken_records, "wal records do not decode");
             }
             self.mend(&path, &report)?;
+            // A process that was killed may have acknowledged what it had not synced yet.
+            let mut file = self.ctx.fs.open_append(&path).map_err(Error::io("open", &path))?;
+            file.sync().map_err(Error::io("sync", &path))?;
         }
         Ok(())
     }

@@ -152,6 +152,11 @@ impl LogInner {
         Ok(self.writer.written())
     }
 
+    /// The number to sync to for all that was written.
+    pub(crate) fn written(&self) -> u64 {
+        self.writer.written()
+    }
+
     /// Whether so much is unsynced that the writer has to sync now.
     pub(crate) fn must_sync(&self) -> bool {
         self.unsynced.bytes() > UNSYNCED_BYTES_MAX

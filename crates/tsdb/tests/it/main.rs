@@ -10,4 +10,5 @@
 mod blocks;
 mod database;
 mod prometheus;
+mod simulation;
 mod support;
