@@ -37,7 +37,7 @@ export async function browse({ url, password, artifacts, check, name }) {
       await shot("login");
       await page.getByLabel("Password").fill(password);
       await page.getByRole("button", { name: "Log in" }).click();
-      await page.getByRole("heading", { level: 1 }).waitFor();
+      await page.getByRole("button", { name: "Log out" }).waitFor();
       problems.length = 0; // 401s of the wrong password are expected
     });
     for (const one of PAGES) {

@@ -148,12 +148,13 @@ function chartOptions(
     tzDate: zone ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) : undefined,
     cursor: { sync: { key: crosshair.key }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 }, points: { size: 5 } },
     legend: { show: false },
+    padding: [8, 12, 0, 0],
     scales: {
       x: { time: true, range: () => [props.range.from / 1000, props.range.to / 1000] },
       y: { range: (_plot, low, high) => valueRange(props, low, high) },
     },
     axes: [
-      { ...axis, size: 28, space: 70 },
+      { ...axis, size: 26, space: 80, values: (_plot, splits, _axis, _space, increment) => timeTicks(splits, increment, zone) },
       {
         ...axis,
         size: (_plot, values) => Math.max(44, ...(values ?? []).map((value) => String(value).length * 6.6 + 12)),
@@ -162,6 +163,7 @@ function chartOptions(
         labelSize: props.axisLabel ? 16 : 0,
         labelFont: "11px system-ui",
         space: 28,
+        incrs: isBinary(props.unit) ? BINARY_INCREMENTS : undefined,
       },
     ],
     series: [{}, ...props.lines.map((line, i) => lineOptions(line, styles[i]!, props.spanGaps ?? false))],
@@ -189,6 +191,23 @@ function chartOptions(
       ],
     },
   };
+}
+
+/** Ticks at 1, 2, 4 … of a binary unit. */
+const BINARY_INCREMENTS = Array.from({ length: 52 }, (_, power) => 2 ** power);
+
+function isBinary(unit: string | undefined): boolean {
+  return unit === "bytes" || unit === "binBps";
+}
+
+/** Hours and minutes; the date where a day begins, seconds only where ticks are closer than a minute. */
+function timeTicks(splits: number[], increment: number, zone: string | undefined): string[] {
+  return splits.map((seconds) => {
+    const text = formatTime(seconds * 1000, zone);
+    const [date, time] = [text.slice(5, 10), text.slice(11)];
+    if (increment >= 86_400 || time === "00:00:00") return date;
+    return increment < 60 ? time : time.slice(0, 5);
+  });
 }
 
 const bars = uPlot.paths.bars?.({ size: [0.8, 40], align: 1 });

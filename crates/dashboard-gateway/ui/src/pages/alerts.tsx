@@ -145,7 +145,7 @@ function AlertRow(props: { row: Row; open: boolean; onToggle: () => void; onSile
         <button type="button" className="plain alert-title" onClick={props.onToggle} aria-expanded={props.open}>
           {row.annotations.summary || alertname}
         </button>
-        <span className="muted">since {ago(row.since, shared.now())}</span>
+        <span className="muted">{ago(row.since, shared.now())}</span>
         <span className="grow" />
         <span className="muted">{row.receivers.length > 0 ? `to ${row.receivers.join(", ")}` : row.state === "pending" ? "not sent yet" : ""}</span>
         {row.state !== "silenced" && (

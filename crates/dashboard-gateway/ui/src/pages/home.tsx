@@ -68,7 +68,7 @@ function Firing(props: { alerts: Alert[] }) {
             <Link to="alerts" params={{ open: alert.fingerprint }}>
               {alert.annotations.summary || alert.labels.alertname}
             </Link>
-            <span className="muted">since {ago(Date.parse(alert.startsAt), shared.now())}</span>
+            <span className="muted">{ago(Date.parse(alert.startsAt), shared.now())}</span>
           </li>
         ))}
       </ul>
