@@ -10,6 +10,7 @@
 mod bitpack;
 mod block;
 mod checkpoint;
+mod deletes;
 mod error;
 mod filter;
 mod options;
@@ -23,5 +24,6 @@ mod store;
 mod stream;
 mod tenant;
 
+pub use deletes::{DeleteRequest, DeleteSpec};
 pub use options::{FixedLimits, LimitsSource, LogLimits, LogStoreOptions, StreamRetention};
 pub use store::{DiskLogStore, LogStoreStats, MaintainReport, OpenReport};

@@ -4,6 +4,8 @@ mod count;
 mod ordered;
 mod source;
 
+use std::sync::Arc;
+
 use go_regex::CompiledMatcher;
 use log_storage_api::{
     Direction, LogScan, LogStorageError, MetadataFilter, ScanBatch, ScanSink, ScanStats, SinkFlow,
@@ -12,6 +14,7 @@ use log_storage_api::{
 use model::TimestampNs;
 use resources::RequestContext;
 
+use crate::deletes::Deletion;
 use crate::error::{BlockError, Result};
 use crate::filter::LineFilters;
 use crate::store::DiskLogStore;
@@ -23,6 +26,8 @@ struct Plan<'a> {
     ctx: &'a RequestContext,
     scan: &'a LogScan,
     filters: LineFilters,
+    /// Delete requests that hide entries of the streams.
+    deletions: Vec<Arc<Deletion>>,
     stats: ScanStats,
 }
 
@@ -33,9 +38,9 @@ pub(crate) fn scan(
     sink: &mut dyn ScanSink,
 ) -> Result<ScanStats> {
     ctx.check()?;
-    let sources = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
+    let (sources, deletions) = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
     let filters = LineFilters::new(&scan.line_filters);
-    let mut plan = Plan { store, ctx, scan, filters, stats: ScanStats::default() };
+    let mut plan = Plan { store, ctx, scan, filters, deletions, stats: ScanStats::default() };
     match (scan.count, scan.limit) {
         (Some(buckets), _) => count::count(&mut plan, &sources, buckets, sink)?,
         (None, Some(limit)) => ordered::merge(&mut plan, sources, limit, sink)?,
@@ -78,6 +83,11 @@ impl Plan<'_> {
         if !self.scan.metadata_filters.is_empty() && !rows.is_empty() {
             open.filter_metadata(&mut rows, &self.scan.metadata_filters)?;
         }
+        for deletion in &self.deletions {
+            if !rows.is_empty() {
+                open.remove_deleted(&mut rows, deletion)?;
+            }
+        }
         if !rows.is_empty() && self.scan.count.is_none() {
             // Loaded now, so that damage is found while the block can still be left out.
             open.load(self.scan.wants_lines, self.scan.wants_metadata)?;
@@ -111,8 +121,8 @@ fn find_sources(
     selectors: &[&Vec<CompiledMatcher>],
     start: TimestampNs,
     end: TimestampNs,
-) -> Result<Vec<Source>> {
-    let Some(tenant) = store.tenant(&ctx.tenant) else { return Ok(Vec::new()) };
+) -> Result<(Vec<Source>, Vec<Arc<Deletion>>)> {
+    let Some(tenant) = store.tenant(&ctx.tenant) else { return Ok((Vec::new(), Vec::new())) };
     let enforced = compile_enforced(ctx)?;
     let holds = |matchers: &[CompiledMatcher], info: &StreamInfo| {
         matchers.iter().all(|matcher| matcher.matches(info.labels.value(matcher.name())))
@@ -121,7 +131,9 @@ fn find_sources(
         .registry
         .select(|info| holds(&enforced, info) && selectors.iter().any(|matchers| holds(matchers, info)));
     ctx.check()?;
-    Ok(store.with_stable_view(|| source::snapshot(&tenant, &infos, start, end)))
+    // Before the snapshot: a request that is done by then hides nothing that is left.
+    let deletions = tenant.deletes.pending(&infos);
+    Ok((store.with_stable_view(|| source::snapshot(&tenant, &infos, start, end)), deletions))
 }
 
 fn compile_enforced(ctx: &RequestContext) -> Result<Vec<CompiledMatcher>> {
@@ -142,7 +154,7 @@ pub(crate) fn streams(
 ) -> Result<Vec<StreamStats>> {
     ctx.check()?;
     let selectors: Vec<&Vec<CompiledMatcher>> = selectors.iter().collect();
-    let sources = find_sources(store, ctx, &selectors, start, end)?;
+    let (sources, _) = find_sources(store, ctx, &selectors, start, end)?;
     let mut found: Vec<StreamStats> = Vec::new();
     for source in &sources {
         let stats = match found.last_mut() {
@@ -167,7 +179,7 @@ fn matches_metadata(filter: &MetadataFilter, value: &str) -> bool {
 
 /// A batch of counts.
 fn counts_batch<'a>(
-    stream: &'a std::sync::Arc<StreamInfo>,
+    stream: &'a Arc<StreamInfo>,
     counts: &'a [u64],
     bytes: &'a [u64],
     lines: &'a dyn log_storage_api::ScanLines,

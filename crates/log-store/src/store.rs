@@ -1,6 +1,7 @@
 //! The store: opening, and what its parts share.
 
 mod append;
+mod delete;
 mod flush;
 mod maintain;
 mod merge;

@@ -9,6 +9,7 @@ use model::{Labels, TenantId, TimestampNs};
 use parking_lot::{Mutex, RwLock};
 use sys::Fs;
 
+use crate::deletes::Deletions;
 use crate::error::{Result, io_error};
 use crate::positions::Positions;
 use crate::registry::StreamRegistry;
@@ -24,6 +25,7 @@ pub(crate) struct Tenant {
     pub(crate) streams: RwLock<HashMap<Labels, Arc<Stream>>>,
     segments: RwLock<Arc<[Arc<Segment>]>>,
     pub(crate) positions: Positions,
+    pub(crate) deletes: Deletions,
     /// Segments that could be on disk although their writing failed: to be removed before anything else is written.
     pub(crate) orphans: Mutex<Vec<PathBuf>>,
 }
@@ -44,6 +46,7 @@ impl Tenant {
             streams: RwLock::default(),
             segments: RwLock::new(Arc::new([])),
             positions: Positions::default(),
+            deletes: Deletions::default(),
             orphans: Mutex::default(),
         }
     }
@@ -75,6 +78,7 @@ impl Tenant {
         }
         remove_replaced(fs, &mut segments)?;
         fs.sync_dir(&tenant.dir).map_err(|error| io_error("sync", &tenant.dir, error))?;
+        tenant.deletes.load(fs, &tenant.dir)?;
         tenant.set_segments(segments);
         Ok((tenant, findings))
     }

@@ -49,7 +49,9 @@ fn count_source(
     buckets: CountBuckets,
     counts: &mut Counts,
 ) -> Result<()> {
-    let unfiltered = plan.filters.is_empty() && plan.scan.metadata_filters.is_empty();
+    let labels = &source.stream.labels;
+    let hidden = plan.deletions.iter().any(|deletion| deletion.touches(labels, source.min, source.max));
+    let unfiltered = plan.filters.is_empty() && plan.scan.metadata_filters.is_empty() && !hidden;
     let whole = source.min >= plan.scan.start && source.max < plan.scan.end;
     let one_bucket = bucket_number(source.min, buckets) == bucket_number(source.max, buckets);
     if unfiltered && whole && one_bucket {

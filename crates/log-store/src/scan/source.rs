@@ -12,6 +12,7 @@ use resources::Reservation;
 
 use super::matches_metadata;
 use crate::block::{OpenBlock, lines::Lines};
+use crate::deletes::Deletion;
 use crate::error::{BlockError, Result, corrupt};
 use crate::filter::LineFilters;
 use crate::page::RawPage;
@@ -235,6 +236,41 @@ impl OpenSource {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Takes out rows that a request deletes.
+    pub(super) fn remove_deleted(
+        &self,
+        rows: &mut Vec<u32>,
+        deletion: &Deletion,
+    ) -> std::result::Result<(), BlockError> {
+        let times = self.times()?;
+        let (Some(min), Some(max)) = (times.first(), times.last()) else { return Ok(()) };
+        if !deletion.touches(&self.stream.labels, *min, *max) {
+            return Ok(());
+        }
+        if deletion.covers(*min, *max) {
+            rows.clear();
+            return Ok(());
+        }
+        let mut kept = Vec::with_capacity(rows.len());
+        for row in rows.iter() {
+            let idx = *row as usize;
+            let deleted = match &self.content {
+                Content::Block(block) => {
+                    deletion.takes(times[idx], &block.line(idx)?, &block.metadata()?.row(idx))
+                }
+                Content::Sorted(_) | Content::Unsorted(..) => {
+                    let line = self.page_row(idx).map_or("", |(page, row)| page.line(row));
+                    deletion.takes(times[idx], line, self.page_metadata(idx))
+                }
+            };
+            if !deleted {
+                kept.push(*row);
+            }
+        }
+        *rows = kept;
         Ok(())
     }
 

@@ -40,6 +40,7 @@ impl DiskLogStore {
             self.flush_locked(&mut maintenance.flush)?;
             report.flushed = true;
         }
+        self.delete_step(&mut maintenance, &mut report)?;
         self.expire(&mut report)?;
         self.merge_step(&mut report)?;
         for tenant in self.all_tenants() {

@@ -11,6 +11,7 @@ use super::maintain::MaintainReport;
 use crate::block::{OwnedRow, encode_block};
 use crate::error::{BlockError, Result, io_error};
 use crate::options::{LogLimits, as_ns};
+use crate::page::Row;
 use crate::segment::{Segment, SegmentBlock, SegmentIndex, SegmentWriter};
 use crate::tenant::Tenant;
 
@@ -24,7 +25,7 @@ impl DiskLogStore {
     pub(super) fn merge_step(&self, report: &mut MaintainReport) -> Result<()> {
         for tenant in self.all_tenants() {
             let Some(group) = self.merge_group(&tenant) else { continue };
-            let merged = self.rewrite(&tenant, &group, &|_, _| true);
+            let merged = self.rewrite(&tenant, &group, &Everything);
             let count = if merged.is_ok() { &self.counts.merges } else { &self.counts.merge_failures };
             count.fetch_add(1, Ordering::Relaxed);
             merged?;
@@ -98,20 +99,14 @@ impl DiskLogStore {
             report.segments_expired += 1;
         } else if expired * 4 >= rows {
             // Only once whole blocks are a quarter of it: each rewrite costs as much as a merge.
-            let keep = |labels: &Labels, ts: TimestampNs| ts >= oldest_kept(limits, labels, now);
-            self.rewrite(tenant, std::slice::from_ref(segment), &keep)?;
+            self.rewrite(tenant, std::slice::from_ref(segment), &Unexpired { limits, now })?;
             report.segments_rewritten += 1;
         }
         Ok(())
     }
 
     /// Writes the entries of segments of one partition that `keep` accepts to a new segment, which takes their place.
-    pub(super) fn rewrite(
-        &self,
-        tenant: &Tenant,
-        segments: &[Arc<Segment>],
-        keep: &dyn Fn(&Labels, TimestampNs) -> bool,
-    ) -> Result<()> {
+    pub(super) fn rewrite(&self, tenant: &Tenant, segments: &[Arc<Segment>], keep: &dyn Keep) -> Result<()> {
         tenant.remove_orphans(&*self.fs)?;
         let Some(first) = segments.first() else { return Ok(()) };
         let index = SegmentIndex {
@@ -148,7 +143,7 @@ impl DiskLogStore {
         writer: &mut SegmentWriter,
         labels: &Labels,
         blocks: &[(&Segment, &SegmentBlock)],
-        keep: &dyn Fn(&Labels, TimestampNs) -> bool,
+        keep: &dyn Keep,
     ) -> Result<()> {
         let mut pending: Vec<OwnedRow> = Vec::new();
         for (idx, (segment, block)) in blocks.iter().enumerate() {
@@ -157,19 +152,18 @@ impl DiskLogStore {
             let alone = !blocks.iter().enumerate().any(|(other, (_, block))| other != idx && overlaps(block));
             let large = meta.rows * 2 >= self.options.block_rows_max
                 || meta.line_bytes * 2 >= self.options.block_bytes_max as u64;
-            if keep(labels, meta.min) && keep(labels, meta.max) && alone && large {
+            let kept = keep.block(labels, meta.min, meta.max);
+            if kept == Some(true) && alone && large {
                 self.write_rows(writer, labels, &mut pending)?;
                 let data = segment.raw_block(block)?;
                 writer.push(labels, (**meta).clone(), &data)?;
                 continue;
             }
-            if !keep(labels, meta.max) {
+            if kept == Some(false) {
                 continue;
             }
             match segment.open_block(block).owned_rows() {
-                Ok(rows) => {
-                    pending.extend(rows.into_iter().filter(|row| keep(labels, row.as_row().timestamp)))
-                }
+                Ok(rows) => pending.extend(rows.into_iter().filter(|row| keep.row(labels, row.as_row()))),
                 Err(BlockError::Io(error)) => return Err(io_error("read", &segment.path, error)),
                 Err(BlockError::Damaged(reason)) => self.report_damage(segment, block, reason),
             }
@@ -245,6 +239,47 @@ impl DiskLogStore {
                 "damaged block: its entries are missing from answers"
             );
         }
+    }
+}
+
+/// Which entries a rewritten segment keeps.
+pub(super) trait Keep {
+    /// Whether entries between two times, both included, are kept: all, none, or `None` where each has to be looked at.
+    fn block(&self, labels: &Labels, min: TimestampNs, max: TimestampNs) -> Option<bool>;
+
+    /// Whether an entry is kept.
+    fn row(&self, labels: &Labels, row: Row<'_>) -> bool;
+}
+
+struct Everything;
+
+impl Keep for Everything {
+    fn block(&self, _labels: &Labels, _min: TimestampNs, _max: TimestampNs) -> Option<bool> {
+        Some(true)
+    }
+
+    fn row(&self, _labels: &Labels, _row: Row<'_>) -> bool {
+        true
+    }
+}
+
+/// Entries whose time is not over.
+struct Unexpired<'a> {
+    limits: &'a LogLimits,
+    now: TimestampNs,
+}
+
+impl Keep for Unexpired<'_> {
+    fn block(&self, labels: &Labels, min: TimestampNs, max: TimestampNs) -> Option<bool> {
+        let oldest = oldest_kept(self.limits, labels, self.now);
+        if min >= oldest {
+            return Some(true);
+        }
+        (max < oldest).then_some(false)
+    }
+
+    fn row(&self, labels: &Labels, row: Row<'_>) -> bool {
+        row.timestamp >= oldest_kept(self.limits, labels, self.now)
     }
 }
 

@@ -45,7 +45,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn any_lines_come_back(lines in proptest::collection::vec(line(), 1..200)) {
         let block = open(&lines);
