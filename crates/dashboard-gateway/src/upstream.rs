@@ -87,14 +87,14 @@ impl Upstream {
 
     /// Whether a first answer says that the server does not speak our gRPC; then HTTP is used for a while.
     pub(crate) fn speaks_no_grpc(&self, status: &Status) -> bool {
+        // An error of the transport below: the server was not reached, or it does not speak HTTP/2 without TLS. Over HTTP the
+        // former is seen again, with a better message.
+        let transport = std::error::Error::source(status).is_some();
         let foreign = match status.code() {
-            // No such service, or an answer that is not gRPC at all.
-            tonic::Code::Unimplemented | tonic::Code::Unknown | tonic::Code::Internal => {
-                status.code() == tonic::Code::Unimplemented || status.metadata().is_empty()
-            }
-            // Not reached: over HTTP the same is seen, with a better message.
-            tonic::Code::Unavailable => std::error::Error::source(status).is_some(),
-            _ => false,
+            tonic::Code::Unimplemented => true,
+            tonic::Code::DeadlineExceeded => false,
+            // An answer that is not gRPC at all: tonic says so in the text alone.
+            _ => transport || status.message().starts_with("grpc-status header missing"),
         };
         if foreign && status.code() != tonic::Code::Unavailable {
             *self.0.http_only_until.lock() = Some(self.0.clock.monotonic() + HTTP_ONLY);

@@ -125,15 +125,16 @@ pub fn command_line<P: Program>() -> Command {
         .args_override_self(true)
         .subcommand_negates_reqs(true);
     let command = P::Flags::augment_args(command);
+    // The flags of the service work behind `healthcheck` too, so that the same ones can be given to both.
+    let healthcheck = Command::new("healthcheck").about("Ask the running service whether it is healthy");
+    let healthcheck = P::Flags::augment_args(healthcheck).mut_args(|argument| argument.required(false));
     P::Command::augment_subcommands(command)
         .subcommand_required(false)
         .arg_required_else_help(false)
         .subcommand(
             Command::new("check-config").about("Check configuration files and say what is wrong").arg(file),
         )
-        .subcommand(
-            Command::new("healthcheck").about("Ask the running service whether it is healthy").arg(url),
-        )
+        .subcommand(healthcheck.arg(url))
         .subcommand(Command::new("version").about("Print the version"))
         .subcommand(Command::new("completions").about("Write shell completions").arg(shell))
 }
@@ -149,7 +150,7 @@ fn dispatch<P: Program>(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("healthcheck", own)) => {
             let url = match own.get_one::<String>("url") {
                 Some(url) => url.clone(),
-                None => P::health_url(&flags_of::<P>(matches)?),
+                None => P::health_url(&flags_of::<P>(own).or_else(|_| flags_of::<P>(matches))?),
             };
             probe(&url)
         }
