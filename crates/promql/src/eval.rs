@@ -1,11 +1,13 @@
 //! Evaluation: each part of a plan gives columns over all steps at once.
 
+mod accumulate;
 mod aggregate;
 mod binary;
 mod call;
 mod frame;
 mod histogram_call;
 mod info;
+mod leaf;
 mod matrix;
 mod rank;
 mod selector;
@@ -21,6 +23,7 @@ use resources::RequestContext;
 
 use crate::budget::Budget;
 use crate::engine::Outcome;
+use crate::eval::matrix::RangeSamples;
 use crate::notes::Notes;
 use crate::plan::{Plan, PlanKind};
 use crate::series::{Points, Series, Steps};
@@ -64,6 +67,7 @@ pub(crate) struct Evaluator<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) columns: SampleColumns,
+    pub(crate) samples: RangeSamples,
     pub(crate) notes: Notes,
 }
 
@@ -215,6 +219,16 @@ impl<'a> Evaluator<'a> {
         items: &[T],
         work: impl Fn(&mut Scratch, &T) -> Result<R, QueryError> + Sync,
     ) -> Result<Vec<R>, QueryError> {
+        self.for_each_of(items, PARALLEL_SERIES_MIN, work)
+    }
+
+    /// As [`Self::for_each`]; fewer than `parallel_min` items are worked on by one thread.
+    pub(crate) fn for_each_of<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        parallel_min: usize,
+        work: impl Fn(&mut Scratch, &T) -> Result<R, QueryError> + Sync,
+    ) -> Result<Vec<R>, QueryError> {
         let one = |scratch: &mut Scratch, item: &T| {
             self.ctx.check()?;
             let result = work(scratch, item);
@@ -223,11 +237,11 @@ impl<'a> Evaluator<'a> {
             }
             result
         };
-        if items.len() < PARALLEL_SERIES_MIN || self.ctx.cpu.threads(self.ctx.cpu_class) < 2 {
+        if items.len() < parallel_min || self.ctx.cpu.threads(self.ctx.cpu_class) < 2 {
             let mut scratch = Scratch::default();
             return items.iter().map(|item| one(&mut scratch, item)).collect();
         }
-        items.par_iter().with_min_len(8).map_init(Scratch::default, one).collect()
+        items.par_iter().with_min_len(parallel_min.div_ceil(4)).map_init(Scratch::default, one).collect()
     }
 
     /// Adds remarks.

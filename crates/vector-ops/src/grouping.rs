@@ -1,5 +1,6 @@
 //! Grouping: `by` and `without`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use model::{Labels, METRIC_NAME_LABEL};
@@ -44,6 +45,21 @@ impl Grouping {
         labels.retain(|name| self.contains(name) != self.without)
     }
 
+    /// As [`Self::key`], from single labels: for a series whose labels would have to be put together first. `None` for
+    /// `without`, which needs all of them.
+    pub fn key_from<'l>(&self, mut label: impl FnMut(&str) -> Option<Cow<'l, str>>) -> Option<Labels> {
+        if self.without {
+            return None;
+        }
+        let pairs: Vec<(&str, Cow<'l, str>)> = self
+            .names
+            .iter()
+            .filter_map(|name| Some((name.as_str(), label(name)?)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        Some(Labels::from_sorted(pairs.iter().map(|(name, value)| (*name, value.as_ref()))))
+    }
+
     fn contains(&self, name: &str) -> bool {
         self.names.binary_search_by(|found| found.as_str().cmp(name)).is_ok()
     }
@@ -68,10 +84,14 @@ pub struct GroupPlan {
 impl GroupPlan {
     /// Numbers the groups of `series`.
     pub fn new<'a>(grouping: &Grouping, series: impl IntoIterator<Item = &'a Labels>) -> Self {
+        Self::from_keys(series.into_iter().map(|labels| grouping.key(labels)))
+    }
+
+    /// Numbers the groups of series whose keys are known.
+    pub fn from_keys(keys: impl IntoIterator<Item = Labels>) -> Self {
         let mut plan = Self::default();
         let mut known: HashMap<Labels, u32> = HashMap::new();
-        for labels in series {
-            let key = grouping.key(labels);
+        for key in keys {
             let next = plan.labels.len() as u32;
             let group = *known.entry(key).or_insert_with_key(|key| {
                 plan.labels.push(key.clone());
@@ -114,6 +134,10 @@ mod tests {
             (Grouping::without(&["b".into()]), vec![0, 1, 0], vec!["{a=\"1\"}", "{a=\"2\"}"]),
             (Grouping::without(&["a".into(), "b".into()]), vec![0, 0, 0], vec!["{}"]),
         ] {
+            let from_single = |one: &Labels| {
+                grouping.key_from(|name| one.get(name).map(|value| Cow::Owned(value.to_owned())))
+            };
+            assert!(series.iter().all(|one| from_single(one).is_none_or(|key| key == grouping.key(one))));
             let plan = GroupPlan::new(&grouping, &series);
             let texts: Vec<String> = plan.labels.iter().map(ToString::to_string).collect();
             assert_eq!((plan.group_of, texts), (groups, labels.iter().map(|t| (*t).to_owned()).collect()));

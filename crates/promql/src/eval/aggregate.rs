@@ -1,18 +1,21 @@
 //! Aggregations that give one series per group.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use model::{Labels, LabelsBuilder, compensated_add, format_float};
+use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, MatchOp, format_float};
 use promql_syntax::{AggregateOp, Quoted, Span};
 use vector_ops::{GroupPlan, Grouping};
 
 use crate::QueryError;
-use crate::eval::{Evaluated, Evaluator, Frame};
-use crate::functions::{HistogramTotal, Mean, quantile};
-use crate::notes::{HistogramOperation, Notes};
-use crate::plan::AggregatePlan;
+use crate::eval::accumulate::Accumulator;
+use crate::eval::leaf::Leaf;
+use crate::eval::{Evaluated, Evaluator, Frame, Scratch};
+use crate::notes::Notes;
+use crate::plan::{AggregatePlan, Plan, PlanKind, SelectorPlan};
 use crate::series::{Point, Points, Series, Steps, is_absent};
+
+/// How many series of a group are worked on at a time.
+const PART_SERIES: usize = 256;
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn aggregate(
@@ -28,30 +31,134 @@ impl<'a> Evaluator<'a> {
             Some(param) => self.scalar(param, steps)?,
             None => Vec::new(),
         };
-        let frame = self.vector(&node.inner, steps)?;
         let grouping = grouping_of(node, &node.grouping);
-        let plan = GroupPlan::new(&grouping, frame.series.iter().map(|series| &series.labels));
-        if steps.count == 0 {
-            return self.frame(Vec::new());
-        }
         match node.op {
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio => {
+                let frame = self.vector(&node.inner, steps)?;
+                let plan = GroupPlan::new(&grouping, frame.series.iter().map(|series| &series.labels));
                 return self.select_members(node, span, frame, &plan, &params, steps);
             }
             AggregateOp::Quantile => self.check_quantiles(node, &params),
             _ => {}
         }
+        if steps.count == 0 {
+            return self.frame(Vec::new());
+        }
+        if self.can_stream(&node.inner)
+            && let Some(leaf) = self.leaf(&node.inner, steps)?
+        {
+            return self.aggregate_leaf(node, &leaf, &grouping, &params, steps);
+        }
+        let frame = self.vector(&node.inner, steps)?;
+        let plan = GroupPlan::new(&grouping, frame.series.iter().map(|series| &series.labels));
         let members = plan.members();
         let groups: Vec<(&Labels, &Vec<usize>)> = plan.labels.iter().zip(&members).collect();
         let series = self.for_each(&groups, |scratch, (labels, members)| {
-            let members: Vec<&Series> = members.iter().map(|at| &frame.series[*at]).collect();
-            let group = Group { members: &members, span: node.inner.span, steps: steps.count };
-            let points = group.aggregate(node.op, &params, &mut scratch.notes);
-            let drop_name = members.iter().any(|series| series.drop_name);
+            let mut state = Accumulator::new(node.op, node.inner.span, steps.count);
+            for at in members.iter() {
+                self.ctx.check()?;
+                let Series { labels, drop_name, points } = &frame.series[*at];
+                state.add(points, labels.metric_name(), *drop_name, &mut scratch.notes);
+            }
+            let drop_name = state.drop_name;
+            let points = state.finish(&params, &mut scratch.notes);
             Ok(Series { labels: (*labels).clone(), drop_name, points })
         })?;
-        let series = series.into_iter().filter(|series| !series.points.is_empty()).collect();
+        self.frame(series.into_iter().filter(|series| !series.points.is_empty()).collect())
+    }
+
+    /// Whether series may be aggregated as they are read. Where names are dropped right away, series that differ in nothing
+    /// else have to be found: that needs all of them.
+    fn can_stream(&self, inner: &Plan) -> bool {
+        if self.options.features.delayed_name_removal {
+            return true;
+        }
+        let has_name = |selector: &SelectorPlan| {
+            selector
+                .matchers
+                .iter()
+                .any(|m| m.name() == METRIC_NAME_LABEL && m.matcher().op == MatchOp::Equal)
+        };
+        match &inner.kind {
+            PlanKind::Vector(_) => true,
+            PlanKind::Call(call) => call.args.iter().all(|arg| match &arg.kind {
+                PlanKind::Matrix(selector) => has_name(selector),
+                PlanKind::Subquery(_) => false,
+                _ => true,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Aggregates series one by one as they are read: only the groups are held. Groups are worked on in parallel; large ones
+    /// in parts of a fixed size, so that sums do not depend on the number of threads.
+    fn aggregate_leaf(
+        &'a self,
+        node: &AggregatePlan,
+        leaf: &Leaf<'_, '_>,
+        grouping: &Grouping,
+        params: &[f64],
+        steps: Steps,
+    ) -> Result<Frame<'a>, QueryError> {
+        let all: Vec<usize> = (0..leaf.len()).collect();
+        let keys = self.for_each(&all, |_, at| Ok(leaf.group_key(*at, grouping)))?;
+        let plan = GroupPlan::from_keys(keys);
+        let members = plan.members();
+        let part_size = if Accumulator::can_merge(node.op) { PART_SERIES } else { usize::MAX };
+        let parts: Vec<(usize, &[usize])> = members
+            .iter()
+            .enumerate()
+            .flat_map(|(group, members)| members.chunks(part_size).map(move |part| (group, part)))
+            .collect();
+        let held = self.budget().columns(parts.len().saturating_mul(2), steps)?;
+        let states = self.for_each_of(&parts, 1, |scratch, (group, part)| {
+            Ok((*group, self.aggregate_part(node, leaf, part, steps, scratch)?))
+        })?;
+        let mut groups: Vec<Option<Accumulator>> = plan.labels.iter().map(|_| None).collect();
+        for (group, state) in states {
+            match &mut groups[group] {
+                slot @ None => *slot = Some(state),
+                Some(known) if known.complete => {}
+                Some(known) if known.has_histograms() || state.has_histograms() => {
+                    // Sums of histograms cannot be put together: the group is done again as a whole.
+                    let mut scratch = Scratch::default();
+                    *known = self.aggregate_part(node, leaf, &members[group], steps, &mut scratch)?;
+                    self.note(|notes| notes.merge(scratch.notes));
+                    // Later parts are in it already.
+                    known.complete = true;
+                }
+                Some(known) => known.merge(&state),
+            }
+        }
+        let mut notes = Notes::default();
+        let series = plan.labels.iter().zip(groups).filter_map(|(labels, state)| {
+            let state = state?;
+            let drop_name = state.drop_name;
+            let points = state.finish(params, &mut notes);
+            (!points.is_empty()).then(|| Series { labels: labels.clone(), drop_name, points })
+        });
+        let series = series.collect();
+        self.note(|all| all.merge(notes));
+        drop(held);
         self.frame(series)
+    }
+
+    fn aggregate_part(
+        &self,
+        node: &AggregatePlan,
+        leaf: &Leaf<'_, '_>,
+        part: &[usize],
+        steps: Steps,
+        scratch: &mut Scratch,
+    ) -> Result<Accumulator, QueryError> {
+        let mut state = Accumulator::new(node.op, node.inner.span, steps.count);
+        for at in part {
+            self.ctx.check()?;
+            let Some(points) = self.leaf_points(leaf, *at, steps, scratch)? else { continue };
+            let metric = leaf.label(*at, METRIC_NAME_LABEL).unwrap_or_default();
+            state.add(&points, &metric, leaf.drops_name(*at), &mut scratch.notes);
+        }
+        Ok(state)
     }
 
     fn check_quantiles(&self, node: &AggregatePlan, params: &[f64]) {
@@ -158,199 +265,4 @@ fn grouping_of(node: &AggregatePlan, names: &[String]) -> Grouping {
 /// A float without an exponent.
 fn plain_float(value: f64) -> String {
     if value.is_finite() { value.to_string() } else { format_float(value) }
-}
-
-/// The series of one group.
-struct Group<'a> {
-    members: &'a [&'a Series],
-    /// Where the aggregated vector stands.
-    span: Span,
-    steps: usize,
-}
-
-impl Group<'_> {
-    fn aggregate(&self, op: AggregateOp, params: &[f64], notes: &mut Notes) -> Points {
-        match op {
-            AggregateOp::Sum | AggregateOp::Avg => self.total(op == AggregateOp::Avg, notes),
-            AggregateOp::Count => self.count(),
-            AggregateOp::Group => {
-                let mut points = self.count();
-                points.values.iter_mut().filter(|value| !is_absent(**value)).for_each(|value| *value = 1.0);
-                points
-            }
-            AggregateOp::Min => self.fold("min", notes, |best, value| best > value),
-            AggregateOp::Max => self.fold("max", notes, |best, value| best < value),
-            AggregateOp::Stddev => {
-                let mut points = self.variance("stddev", notes);
-                points.values.iter_mut().filter(|v| !is_absent(**v)).for_each(|v| *v = v.sqrt());
-                points
-            }
-            AggregateOp::Stdvar => self.variance("stdvar", notes),
-            _ => self.quantile(params, notes),
-        }
-    }
-
-    fn has_histograms(&self) -> bool {
-        self.members.iter().any(|series| !series.points.histograms.is_empty())
-    }
-
-    /// Calls `visit` with the step and the value of each float; remarks on histograms that are left out.
-    fn each_float(&self, op: &str, notes: &mut Notes, mut visit: impl FnMut(usize, f64)) {
-        if self.has_histograms() {
-            notes.histogram_ignored_in_aggregation(op, self.span);
-        }
-        for series in self.members {
-            for (idx, value) in series.points.values.iter().enumerate() {
-                if !is_absent(*value) {
-                    visit(idx, *value);
-                }
-            }
-        }
-    }
-
-    fn count(&self) -> Points {
-        let mut counts = vec![0u64; self.steps];
-        for series in self.members {
-            for (idx, count) in counts.iter_mut().enumerate() {
-                *count += u64::from(series.points.has(idx));
-            }
-        }
-        let mut points = Points::absent(self.steps);
-        for (slot, count) in points.values.iter_mut().zip(counts) {
-            if count > 0 {
-                *slot = count as f64;
-            }
-        }
-        points
-    }
-
-    fn fold(&self, op: &str, notes: &mut Notes, replaces: impl Fn(f64, f64) -> bool) -> Points {
-        let mut points = Points::absent(self.steps);
-        self.each_float(op, notes, |idx, value| {
-            let best = &mut points.values[idx];
-            if best.is_nan() || replaces(*best, value) {
-                *best = value;
-            }
-        });
-        points
-    }
-
-    fn variance(&self, op: &str, notes: &mut Notes) -> Points {
-        // Count, mean and sum of squared differences (Welford).
-        let mut states = vec![(0.0f64, 0.0f64, 0.0f64); self.steps];
-        self.each_float(op, notes, |idx, value| {
-            let (count, mean, sum) = &mut states[idx];
-            *count += 1.0;
-            if *count == 1.0 {
-                *mean = value;
-                *sum = if value.is_finite() { 0.0 } else { f64::NAN };
-                return;
-            }
-            let delta = value - *mean;
-            *mean += delta / *count;
-            *sum += delta * (value - *mean);
-        });
-        let mut points = Points::absent(self.steps);
-        for (slot, (count, _, sum)) in points.values.iter_mut().zip(states) {
-            if count > 0.0 {
-                *slot = sum / count;
-            }
-        }
-        points
-    }
-
-    fn quantile(&self, params: &[f64], notes: &mut Notes) -> Points {
-        let mut values = vec![Vec::new(); self.steps];
-        self.each_float("quantile", notes, |idx, value| values[idx].push(value));
-        let mut points = Points::absent(self.steps);
-        for (idx, values) in values.iter_mut().enumerate() {
-            if !values.is_empty() {
-                points.values[idx] = quantile(params[idx], values);
-            }
-        }
-        points
-    }
-
-    /// `sum` and `avg`.
-    fn total(&self, is_mean: bool, notes: &mut Notes) -> Points {
-        let mut points = Points::absent(self.steps);
-        if is_mean {
-            let mut means = vec![Mean::default(); self.steps];
-            self.add_floats(|idx, value| means[idx].add(value));
-            for (slot, mean) in points.values.iter_mut().zip(means) {
-                if !mean.is_empty() {
-                    *slot = mean.finish();
-                }
-            }
-        } else {
-            let mut sums = vec![(0.0f64, 0.0f64, false); self.steps];
-            self.add_floats(|idx, value| {
-                let (sum, lost, seen) = sums[idx];
-                sums[idx] = if seen {
-                    let (sum, lost) = compensated_add(value, sum, lost);
-                    (sum, lost, true)
-                } else {
-                    (value, 0.0, true)
-                };
-            });
-            for (slot, (sum, lost, seen)) in points.values.iter_mut().zip(sums) {
-                if seen {
-                    *slot = sum + lost;
-                }
-            }
-        }
-        if self.has_histograms() {
-            for idx in 0..self.steps {
-                self.total_histogram(idx, is_mean, &mut points, notes);
-            }
-        }
-        points
-    }
-
-    fn add_floats(&self, mut add: impl FnMut(usize, f64)) {
-        for series in self.members {
-            for (idx, value) in series.points.values.iter().enumerate() {
-                if !is_absent(*value) {
-                    add(idx, *value);
-                }
-            }
-        }
-    }
-
-    fn total_histogram(&self, idx: usize, is_mean: bool, points: &mut Points, notes: &mut Notes) {
-        let histograms = self.members.iter().filter_map(|series| {
-            let histogram = series.points.histograms.get(idx)?.as_ref()?;
-            Some((series.labels.metric_name(), histogram))
-        });
-        let mut total: Option<HistogramTotal> = None;
-        let mut is_incompatible = false;
-        for (metric, histogram) in histograms {
-            match &mut total {
-                None => total = Some(HistogramTotal::new(histogram, is_mean)),
-                Some(total) => {
-                    if total.add(histogram).is_err() {
-                        notes.mixed_schemas(metric, self.span);
-                        is_incompatible = true;
-                        break;
-                    }
-                }
-            }
-        }
-        let Some(total) = total else { return };
-        if total.bounds_reconciled {
-            notes.bounds_reconciled(HistogramOperation::Aggregation, self.span);
-        }
-        if !is_absent(points.values[idx]) {
-            notes.mixed_floats_histograms_aggregation(self.span);
-            points.set(idx, Point::Absent);
-            return;
-        }
-        if is_incompatible {
-            return;
-        }
-        if total.resets_collide() {
-            notes.reset_collision(HistogramOperation::Aggregation, self.span);
-        }
-        points.set_histogram(idx, Arc::new(total.finish()));
-    }
 }

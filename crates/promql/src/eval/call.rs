@@ -6,12 +6,9 @@ use promql_syntax::Span;
 
 use crate::QueryError;
 use crate::eval::aggregate::is_valid_label_name;
-use crate::eval::matrix::arg_span;
 use crate::eval::rank::compare_values;
 use crate::eval::{Evaluated, Evaluator, Frame, frame};
-use crate::functions::{
-    CivilTime, RangeCall, float_function, go_max, go_min, histogram_value, kernel, time_function,
-};
+use crate::functions::{CivilTime, float_function, go_max, go_min, histogram_value, kernel, time_function};
 use crate::plan::{CallPlan, Plan, PlanKind};
 use crate::series::{ABSENT, Points, Series, Steps, is_absent};
 
@@ -119,28 +116,14 @@ impl<'a> Evaluator<'a> {
         kernel: crate::functions::Kernel,
         steps: Steps,
     ) -> Result<Frame<'a>, QueryError> {
-        let args = &node.args;
-        let is_range = |arg: &&Plan| matches!(arg.kind, PlanKind::Matrix(_) | PlanKind::Subquery(_));
-        let Some(arg) = args.iter().find(is_range) else {
-            return Err(QueryError::execution("a range vector was expected"));
-        };
-        let extension = match &arg.kind {
-            PlanKind::Matrix(selector) => selector.extension,
-            _ => None,
-        };
-        let function = node.function.name;
-        let call = RangeCall { function, span: arg.span, first_span: arg_span(args, 0), extension };
-        call.check_extension()?;
-        let params = args
-            .iter()
-            .filter(|arg| !is_range(arg))
-            .map(|arg| self.scalar(arg, steps))
-            .collect::<Result<Vec<_>, _>>()?;
-        let frame = self.range_call(&call, kernel, arg, &params, steps)?;
-        if function != "absent_over_time" {
+        let leaf = self.range_leaf(node, kernel, steps)?;
+        let is_absent_function = node.function.name == "absent_over_time";
+        let frame = self.range_call(leaf, steps)?;
+        if !is_absent_function {
             return Ok(frame);
         }
-        self.absent(&frame, absent_labels(arg), true, steps)
+        let labels = node.args.first().map(absent_labels).unwrap_or_default();
+        self.absent(&frame, labels, true, steps)
     }
 
     fn time_part(

@@ -112,15 +112,13 @@ impl<'a> Evaluator<'a> {
             scratch.columns.clear();
             reader.read(self.ctx, range, &mut scratch.columns)?;
             let labels = reader.labels();
-            let (points, indexes) = self.newest(&selector, &scratch.columns, steps);
-            if points.histograms.iter().any(Option::is_some) {
+            if scratch.columns.histograms.iter().any(Option::is_some) {
                 return Err(QueryError::execution(format!(
                     "this should be an info metric, with float samples: {}",
                     braced(&labels)
                 )));
             }
-            let times = &scratch.columns.timestamps;
-            let sample_times = indexes.iter().map(|at| at.map(|at| times[at])).collect();
+            let sample_times = self.newest_times(&selector, &scratch.columns, steps);
             let key = identity(&labels);
             Ok(InfoSeries { labels, key, sample_times })
         })

@@ -1,16 +1,18 @@
 //! Range vectors: windows over the samples of each series, at each step.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use metric_storage_api::{SampleColumns, SeriesReader};
-use model::{CounterResetHint, Labels, TimeRange, is_stale_nan};
+use model::{CounterResetHint, Labels, METRIC_NAME_LABEL, TimeRange, is_stale_nan};
 use promql_syntax::{RangeExtension, Span};
 
 use crate::QueryError;
 use crate::budget::Held;
-use crate::eval::{Evaluator, Frame, frame};
+use crate::eval::leaf::{Leaf, RangeLeaf};
+use crate::eval::{Evaluator, Frame, Scratch, frame};
 use crate::functions::{Kernel, RangeCall, RangeOutcome, Window, extend_window};
-use crate::plan::{Plan, PlanKind, SelectorPlan, SubqueryPlan};
+use crate::plan::{CallPlan, Plan, PlanKind, SelectorPlan, SubqueryPlan};
 use crate::series::{ABSENT, Point, Points, Series, SharedHistogram, Steps};
 use crate::value::MatrixSeries;
 
@@ -135,19 +137,38 @@ fn advance(times: &[i64], (low, high): &mut (usize, usize), start: i64, end: i64
     }
 }
 
+/// How many samples may be looked at between two checks of the context.
+const UNCHECKED_SAMPLES_MAX: u64 = 1 << 17;
+
 /// Where the samples of a series come from.
 #[derive(Debug)]
-enum Source {
+pub(crate) enum Source {
     Stored(Arc<dyn SeriesReader>),
     Computed(Series),
 }
 
+impl Source {
+    pub(crate) fn labels(&self) -> Labels {
+        match self {
+            Self::Stored(reader) => reader.labels(),
+            Self::Computed(series) => series.labels.clone(),
+        }
+    }
+
+    pub(crate) fn label(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Stored(reader) => reader.label(name),
+            Self::Computed(series) => series.labels.get(name).map(Cow::Borrowed),
+        }
+    }
+}
+
 /// A range vector, ready to be read.
 #[derive(Debug)]
-struct Matrix<'a> {
+pub(crate) struct Matrix<'a> {
     /// `None` for a subquery.
     selector: Option<SelectorPlan>,
-    sources: Vec<Source>,
+    pub(crate) sources: Vec<Source>,
     /// The data that is needed.
     range: TimeRange,
     /// The steps of the inner evaluation of a subquery.
@@ -158,7 +179,7 @@ struct Matrix<'a> {
 
 /// Times of the windows.
 #[derive(Clone, Copy, Debug)]
-struct Windows {
+pub(crate) struct Windows {
     range_ms: i64,
     offset_ms: i64,
     at: Option<i64>,
@@ -189,69 +210,100 @@ impl Windows {
 }
 
 impl<'a> Evaluator<'a> {
-    /// Applies a function to each window of a range vector.
-    pub(crate) fn range_call(
+    /// A call of a function of a range vector, ready to be evaluated series by series.
+    pub(crate) fn range_leaf(
         &'a self,
-        call: &RangeCall,
+        node: &CallPlan,
         kernel: Kernel,
-        arg: &Plan,
-        params: &[Vec<f64>],
         steps: Steps,
-    ) -> Result<Frame<'a>, QueryError> {
-        if steps.count == 0 {
-            return self.frame(Vec::new());
-        }
-        let windows = self.windows(arg, call.extension)?;
+    ) -> Result<RangeLeaf<'a>, QueryError> {
+        let args = &node.args;
+        let is_range = |arg: &&Plan| matches!(arg.kind, PlanKind::Matrix(_) | PlanKind::Subquery(_));
+        let Some(arg) = args.iter().find(is_range) else {
+            return Err(QueryError::execution("a range vector was expected"));
+        };
+        let extension = match &arg.kind {
+            PlanKind::Matrix(selector) => selector.extension,
+            _ => None,
+        };
+        let function = node.function.name;
+        let call = RangeCall { function, span: arg.span, first_span: arg_span(args, 0), extension };
+        call.check_extension()?;
+        let params = args
+            .iter()
+            .filter(|arg| !is_range(arg))
+            .map(|arg| self.scalar(arg, steps))
+            .collect::<Result<Vec<_>, _>>()?;
+        let windows = self.windows(arg, extension)?;
         let matrix = self.matrix(arg, windows, steps)?;
         let with_starts = self.options.features.use_start_timestamps && call.uses_start_times();
-        let columns = self.budget().columns(matrix.sources.len(), steps)?;
-        let series = self.for_each(&matrix.sources, |scratch, source| {
-            let mut samples = RangeSamples::default();
-            let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, with_starts)?;
-            let mut points = Points::absent(steps.count);
-            let mut bounds = Bounds::default();
-            let mut used = 0;
-            let mut step_params = vec![0.0; params.len()];
-            let metric = labels.metric_name();
-            for idx in 0..steps.count {
-                let time = steps.time(idx);
-                let end = windows.end(time);
-                let mut window = samples.window(&mut bounds, windows.low(end), windows.high(end));
-                if window.is_empty() {
-                    continue;
-                }
-                used += window.len() as u64;
-                (window.start, window.end, window.time) = (windows.start(end), end, time);
-                for (slot, param) in step_params.iter_mut().zip(params) {
-                    *slot = param[idx];
-                }
-                match kernel(call, metric, &window, &step_params, &mut scratch.notes)? {
-                    RangeOutcome::Nothing => {}
-                    RangeOutcome::Float(value) => points.values[idx] = value,
-                    RangeOutcome::Histogram(histogram) => points.set_histogram(idx, histogram),
-                }
-            }
-            self.count_used(used, steps, &|_| used / steps.count as u64);
-            if points.is_empty() {
-                return Ok(None);
-            }
-            call.check_counter(&labels, &points, self.options.features, &mut scratch.notes);
-            let mut series = Series { labels, drop_name, points };
-            if !call.keeps_name() || drop_name {
-                self.drop_name(&mut series);
-            }
-            Ok(Some(series))
-        })?;
-        drop(columns);
-        let series: Vec<Series> = series.into_iter().flatten().collect();
-        let is_absent_function = call.function == "absent_over_time";
-        if !self.options.features.delayed_name_removal
-            && !is_absent_function
-            && frame::has_duplicates(&series)
-        {
+        Ok(RangeLeaf { call, kernel, matrix, windows, params, with_starts })
+    }
+
+    /// Evaluates a call of a function of a range vector.
+    pub(crate) fn range_call(&'a self, leaf: RangeLeaf<'a>, steps: Steps) -> Result<Frame<'a>, QueryError> {
+        let is_absent_function = leaf.call.function == "absent_over_time";
+        let frame = self.collect(&Leaf::Range(Box::new(leaf)), steps)?;
+        let drops_now = !self.options.features.delayed_name_removal && !is_absent_function;
+        if drops_now && frame::has_duplicates(&frame.series) {
             return Err(QueryError::execution(frame::SAME_LABELSET));
         }
-        self.frame(series)
+        Ok(frame)
+    }
+
+    /// The points of one series; `None` where it has none.
+    pub(crate) fn range_points(
+        &self,
+        leaf: &RangeLeaf<'_>,
+        at: usize,
+        steps: Steps,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Points>, QueryError> {
+        let source = &leaf.matrix.sources[at];
+        self.load(leaf, source, scratch)?;
+        let Scratch { samples, notes, .. } = scratch;
+        let metric = source.label(METRIC_NAME_LABEL).unwrap_or_default();
+        let windows = leaf.windows;
+        let mut points = Points::absent(steps.count);
+        let mut bounds = Bounds::default();
+        let (mut used, mut unchecked) = (0, 0);
+        let mut step_params = vec![0.0; leaf.params.len()];
+        let counts_steps = self.options.features.per_step_stats;
+        let mut per_step = if counts_steps { vec![0; steps.count] } else { Vec::new() };
+        for idx in 0..steps.count {
+            let time = steps.time(idx);
+            let end = windows.end(time);
+            let mut window = samples.window(&mut bounds, windows.low(end), windows.high(end));
+            if window.is_empty() {
+                continue;
+            }
+            let size = window.len() as u64;
+            used += size;
+            unchecked += size;
+            if unchecked > UNCHECKED_SAMPLES_MAX {
+                self.ctx.check()?;
+                unchecked = 0;
+            }
+            if let Some(count) = per_step.get_mut(idx) {
+                *count = size;
+            }
+            (window.start, window.end, window.time) = (windows.start(end), end, time);
+            for (slot, param) in step_params.iter_mut().zip(&leaf.params) {
+                *slot = param[idx];
+            }
+            match (leaf.kernel)(&leaf.call, &metric, &window, &step_params, notes)? {
+                RangeOutcome::Nothing => {}
+                RangeOutcome::Float(value) => points.values[idx] = value,
+                RangeOutcome::Histogram(histogram) => points.set_histogram(idx, histogram),
+            }
+        }
+        self.count_used(used, steps, &|idx| per_step.get(idx).copied().unwrap_or(0));
+        if points.is_empty() {
+            return Ok(None);
+        }
+        let kind = || source.label("__type__").unwrap_or_default().into_owned();
+        leaf.call.check_counter(&metric, kind, &points, self.options.features, notes);
+        Ok(Some(points))
     }
 
     fn windows(&self, arg: &Plan, extension: Option<RangeExtension>) -> Result<Windows, QueryError> {
@@ -317,25 +369,19 @@ impl<'a> Evaluator<'a> {
         Ok((inner, frame))
     }
 
-    /// Reads the samples of one series; its labels, and whether its name is to be dropped.
-    fn load(
-        &self,
-        source: &Source,
-        matrix: &Matrix<'_>,
-        scratch: &mut crate::eval::Scratch,
-        samples: &mut RangeSamples,
-        with_starts: bool,
-    ) -> Result<(Labels, bool), QueryError> {
+    /// Reads the samples of one series into the scratch.
+    fn load(&self, leaf: &RangeLeaf<'_>, source: &Source, scratch: &mut Scratch) -> Result<(), QueryError> {
+        let matrix = &leaf.matrix;
         match (source, &matrix.selector) {
             (Source::Stored(reader), Some(selector)) => {
                 self.read(selector, &**reader, matrix.range, &mut scratch.columns)?;
-                samples.fill(&scratch.columns, with_starts);
-                Ok((reader.labels(), false))
+                scratch.samples.fill(&scratch.columns, leaf.with_starts);
+                Ok(())
             }
             (Source::Stored(_), None) => Err(QueryError::execution("a selector was expected")),
             (Source::Computed(series), _) => {
-                samples.fill_from_points(&series.points, matrix.inner);
-                Ok((series.labels.clone(), series.drop_name))
+                scratch.samples.fill_from_points(&series.points, matrix.inner);
+                Ok(())
             }
         }
     }
@@ -352,10 +398,15 @@ impl<'a> Evaluator<'a> {
         };
         let windows = self.windows(plan, extension)?;
         let matrix = self.matrix(plan, windows, steps)?;
+        let call = RangeCall { function: "", span: plan.span, first_span: plan.span, extension };
+        let kernel = crate::functions::present;
+        let leaf = RangeLeaf { call, kernel, matrix, windows, params: Vec::new(), with_starts: false };
         let end = windows.end(steps.start);
-        let result = self.for_each(&matrix.sources, |scratch, source| {
-            let mut samples = RangeSamples::default();
-            let (labels, drop_name) = self.load(source, &matrix, scratch, &mut samples, false)?;
+        let result = self.for_each(&leaf.matrix.sources, |scratch, source| {
+            self.load(&leaf, source, scratch)?;
+            let samples = &scratch.samples;
+            let labels = source.labels();
+            let drop_name = matches!(source, Source::Computed(series) if series.drop_name);
             let labels = if drop_name { frame::without_metadata(&labels) } else { labels };
             let window = samples.window(&mut Bounds::default(), windows.low(end), windows.high(end));
             self.count_used(window.len() as u64, steps, &|_| window.len() as u64);

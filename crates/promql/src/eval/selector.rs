@@ -8,7 +8,6 @@ use promql_syntax::{RangeExtension, Span};
 
 use crate::QueryError;
 use crate::eval::{Evaluator, Frame};
-use crate::functions::smooth_at;
 use crate::plan::SelectorPlan;
 use crate::series::{ABSENT, Points, Series, SharedHistogram, Steps};
 
@@ -40,7 +39,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The times that an instant selector needs samples from.
-    fn lookback_range(&self, selector: &SelectorPlan, steps: Steps) -> TimeRange {
+    pub(crate) fn lookback_range(&self, selector: &SelectorPlan, steps: Steps) -> TimeRange {
         let lookback = self.options.lookback_ms;
         let first = selector.data_time(steps.start).saturating_sub(lookback).saturating_add(1);
         let last = selector.data_time(steps.last());
@@ -54,63 +53,53 @@ impl<'a> Evaluator<'a> {
         span: Span,
         steps: Steps,
     ) -> Result<Frame<'a>, QueryError> {
-        if steps.count == 0 {
-            return self.frame(Vec::new());
-        }
-        let range = self.lookback_range(selector, steps);
-        let found = self.select(selector, range, steps)?;
-        let smoothed = selector.extension == Some(RangeExtension::Smoothed);
-        let columns = self.budget().columns(found.len(), steps)?;
-        let series = self.for_each(&found, |scratch, reader| {
-            self.read(selector, &**reader, range, &mut scratch.columns)?;
-            let labels = reader.labels();
-            let points = if smoothed {
-                let lookback = self.options.lookback_ms;
-                let metric = labels.metric_name();
-                smooth_at(selector, &scratch.columns, lookback, steps, (metric, span), &mut scratch.notes)
-            } else {
-                let (points, _) = self.newest(selector, &scratch.columns, steps);
-                points
-            };
-            if points.is_empty() {
-                return Ok(None);
-            }
-            let used = points.sample_count();
-            self.count_used(used, steps, &|idx| u64::from(points.has(idx)));
-            Ok(Some(Series { labels, drop_name: false, points }))
-        })?;
-        drop(columns);
-        self.frame(series.into_iter().flatten().collect())
+        let leaf = self.instant_leaf(selector, span, steps)?;
+        self.collect(&leaf, steps)
     }
 
-    /// The newest sample within the lookback at each step, and its index in the columns.
-    pub(crate) fn newest(
+    /// The newest sample within the lookback at each step.
+    pub(crate) fn newest(&self, selector: &SelectorPlan, columns: &SampleColumns, steps: Steps) -> Points {
+        let mut points = Points::absent(steps.count);
+        self.each_newest(selector, columns, steps, |idx, at| match columns.histograms.get(at) {
+            Some(Some(histogram)) => points.set_histogram(idx, Arc::clone(histogram)),
+            _ => points.values[idx] = columns.values[at],
+        });
+        points
+    }
+
+    /// The time of the newest sample within the lookback at each step.
+    pub(crate) fn newest_times(
         &self,
         selector: &SelectorPlan,
         columns: &SampleColumns,
         steps: Steps,
-    ) -> (Points, Vec<Option<usize>>) {
-        let mut points = Points::absent(steps.count);
-        let mut indexes = vec![None; steps.count];
+    ) -> Vec<Option<i64>> {
+        let mut times = vec![None; steps.count];
+        self.each_newest(selector, columns, steps, |idx, at| times[idx] = Some(columns.timestamps[at]));
+        times
+    }
+
+    /// Calls `visit` with each step that has a sample within the lookback, and that sample's index.
+    fn each_newest(
+        &self,
+        selector: &SelectorPlan,
+        columns: &SampleColumns,
+        steps: Steps,
+        mut visit: impl FnMut(usize, usize),
+    ) {
         let times = &columns.timestamps;
         let mut next = 0;
-        for (idx, index) in indexes.iter_mut().enumerate() {
+        for idx in 0..steps.count {
             let time = selector.data_time(steps.time(idx));
             while next < times.len() && times[next] <= time {
                 next += 1;
             }
             let Some(at) = next.checked_sub(1) else { continue };
-            if times[at] <= time.saturating_sub(self.options.lookback_ms) || is_stale_nan(columns.values[at])
-            {
-                continue;
-            }
-            *index = Some(at);
-            match columns.histograms.get(at) {
-                Some(Some(histogram)) => points.set_histogram(idx, Arc::clone(histogram)),
-                _ => points.values[idx] = columns.values[at],
+            let is_old = times[at] <= time.saturating_sub(self.options.lookback_ms);
+            if !is_old && !is_stale_nan(columns.values[at]) {
+                visit(idx, at);
             }
         }
-        (points, indexes)
     }
 
     /// Reads a series of a selector.
@@ -144,18 +133,16 @@ impl<'a> Evaluator<'a> {
         let found = self.select(selector, range, steps)?;
         let series = self.for_each(&found, |scratch, reader| {
             self.read(selector, &**reader, range, &mut scratch.columns)?;
-            let (_, indexes) = self.newest(selector, &scratch.columns, steps);
             let columns = &scratch.columns;
-            let values: Vec<f64> = indexes
-                .iter()
-                .map(|at| match at {
-                    None => ABSENT,
-                    Some(at) if start_times => {
-                        columns.start_timestamps.get(*at).copied().unwrap_or(0) as f64 / 1000.0
-                    }
-                    Some(at) => columns.timestamps[*at] as f64 / 1000.0,
-                })
-                .collect();
+            let mut values = vec![ABSENT; steps.count];
+            self.each_newest(selector, columns, steps, |idx, at| {
+                let time = if start_times {
+                    columns.start_timestamps.get(at).copied().unwrap_or(0)
+                } else {
+                    columns.timestamps[at]
+                };
+                values[idx] = time as f64 / 1000.0;
+            });
             let points = Points { values, histograms: Vec::new() };
             if points.is_empty() {
                 return Ok(None);

@@ -1,6 +1,5 @@
 //! Functions of range vectors: what they are given and what they give.
 
-use model::Labels;
 use promql_syntax::{RangeExtension, Span};
 
 use crate::functions::{change, over_time, rate, regression};
@@ -102,7 +101,8 @@ impl RangeCall {
     /// Remarks where a function of counters got something that does not look like one.
     pub(crate) fn check_counter(
         &self,
-        labels: &Labels,
+        metric: &str,
+        kind: impl FnOnce() -> String,
         points: &Points,
         features: EngineFeatures,
         notes: &mut Notes,
@@ -110,14 +110,13 @@ impl RangeCall {
         if !matches!(self.function, "rate" | "increase") {
             return;
         }
-        let metric = labels.metric_name();
         if metric.is_empty() || points.values.iter().all(|value| is_absent(*value)) {
             return;
         }
         if features.type_and_unit_labels {
-            let kind = labels.value("__type__");
+            let kind = kind();
             if kind != "counter" && kind != "histogram" {
-                notes.possible_non_counter_type(metric, kind, self.first_span);
+                notes.possible_non_counter_type(metric, &kind, self.first_span);
             }
         } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix)) {
             notes.possible_non_counter(metric, self.first_span);
