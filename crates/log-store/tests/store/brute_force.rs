@@ -1,7 +1,5 @@
 //! The store's answers equal a brute-force look at the same entries, whatever happens to it in between.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,6 @@
+//! The store from outside: against brute force, and what the contract asks of it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod brute_force;
+mod contract;
