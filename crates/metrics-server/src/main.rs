@@ -1,3 +1,7 @@
-//! The service in Prometheus' role.
+//! The metrics server's program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run_main::<metrics_server::MetricsServer>()
+}

@@ -24,6 +24,13 @@ pub struct Rule {
     replacement: String,
 }
 
+/// Rules are equal where they were written alike.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.spec == other.spec && self.scheme == other.scheme
+    }
+}
+
 /// Applies rules in order. `false` where one of them drops the label set; it is then not to be used.
 pub fn apply(rules: &[Rule], labels: &mut LabelsBuilder) -> bool {
     rules.iter().all(|rule| rule.apply(labels))

@@ -1,0 +1,197 @@
+//! `/api/v1/query` and `/api/v1/query_range`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State as AxumState};
+use axum::response::Response;
+use model::TimestampMs;
+use promql::{Annotations, QueryResult, QueryStats, Value};
+use resources::CpuClass;
+
+use super::answer::{self, Row};
+use super::error::ApiError;
+use super::params::Params;
+use super::work::Timings;
+use super::{json, work};
+use crate::state::State;
+
+/// Points of a series that a range query may ask for.
+const POINTS_MAX: i64 = 11_000;
+const TRUNCATED: &str = "results truncated due to limit";
+
+/// What a query asks for, besides its times.
+struct Common {
+    query: String,
+    limit: usize,
+    timeout: Option<Duration>,
+    lookback_ms: Option<i64>,
+    stats: Stats,
+}
+
+/// What `stats` asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stats {
+    None,
+    Given,
+    /// Any other value: stats, and a warning.
+    Deprecated,
+}
+
+pub(crate) async fn instant(
+    AxumState(state): AxumState<Arc<State>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (params, parts) = Params::read(request).await?;
+    let time = params.time("time")?.unwrap_or_else(|| state.clock.now_ms());
+    let common = Common::read(&params)?;
+    let scope = work::scope(&state, &parts, CpuClass::Query)?;
+    let engine = engine(&state, &common);
+    let query = common.query.clone();
+    let (result, timings) =
+        work::query(&state, scope, common.timeout, move |ctx, db| Ok(engine.instant(ctx, db, &query, time)?))
+            .await?;
+    Ok(respond(result, &common, timings))
+}
+
+pub(crate) async fn range(
+    AxumState(state): AxumState<Arc<State>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (params, parts) = Params::read(request).await?;
+    let (start, end, step) = range_times(&params)?;
+    let common = Common::read(&params)?;
+    let scope = work::scope(&state, &parts, CpuClass::Query)?;
+    let engine = engine(&state, &common);
+    let query = common.query.clone();
+    let (result, timings) = work::query(&state, scope, common.timeout, move |ctx, db| {
+        Ok(engine.range(ctx, db, &query, start, end, step)?)
+    })
+    .await?;
+    Ok(respond(result, &common, timings))
+}
+
+/// Start, end and step of a range query, checked.
+fn range_times(params: &Params) -> Result<(TimestampMs, TimestampMs, i64), ApiError> {
+    let start = params.required_time("start")?;
+    let end = params.required_time("end")?;
+    if end < start {
+        return Err(ApiError::invalid_parameter("end", "end timestamp must not be before start time"));
+    }
+    let no_step = || ApiError::invalid_parameter("step", "cannot parse \"\" to a valid duration");
+    let step = params.duration_ms("step")?.ok_or_else(no_step)?;
+    check_points(start, end, step)?;
+    Ok((start, end, step))
+}
+
+/// Refuses a step that is not positive and more points than allowed.
+pub(crate) fn check_points(start: TimestampMs, end: TimestampMs, step: i64) -> Result<(), ApiError> {
+    if step <= 0 {
+        return Err(ApiError::invalid_parameter(
+            "step",
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        ));
+    }
+    if (end - start) / step > POINTS_MAX {
+        return Err(ApiError::bad_data(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        ));
+    }
+    Ok(())
+}
+
+impl Common {
+    fn read(params: &Params) -> Result<Self, ApiError> {
+        let lookback_ms = params.duration_ms("lookback_delta")?;
+        if lookback_ms.is_some_and(|lookback| lookback <= 0) {
+            return Err(ApiError::invalid_parameter("lookback_delta", "must be positive"));
+        }
+        let stats = match params.get("stats").unwrap_or_default() {
+            "" => Stats::None,
+            "true" | "all" => Stats::Given,
+            _ => Stats::Deprecated,
+        };
+        let query = params.get("query").unwrap_or_default().to_owned();
+        Ok(Self { query, limit: params.limit()?, timeout: params.timeout()?, lookback_ms, stats })
+    }
+}
+
+fn engine(state: &State, common: &Common) -> promql::Engine {
+    match common.lookback_ms {
+        Some(lookback) => state.engine.with_lookback(lookback),
+        None => state.engine.clone(),
+    }
+}
+
+fn respond(result: QueryResult, common: &Common, timings: Timings) -> Response {
+    let QueryResult { value, mut annotations, stats } = result;
+    let mut after = Vec::new();
+    if common.stats != Stats::None {
+        after = stats_json(&stats, timings);
+    }
+    if common.stats == Stats::Deprecated {
+        annotations
+            .warnings
+            .push("stats should be \"true\" or \"all\"; other values are deprecated".to_owned());
+    }
+    match value {
+        Value::Vector(mut samples) => {
+            truncate(&mut samples, common.limit, &mut annotations);
+            answer::stream("vector", samples.into_iter().map(Row::Sample), &after, &annotations)
+        }
+        Value::Matrix(mut series) => {
+            truncate(&mut series, common.limit, &mut annotations);
+            answer::stream("matrix", series.into_iter().map(Row::Series), &after, &annotations)
+        }
+        Value::Scalar { timestamp, value } => {
+            let mut data = b"{\"resultType\":\"scalar\",\"result\":".to_vec();
+            json::point(&mut data, timestamp, value);
+            data.extend_from_slice(&after);
+            data.push(b'}');
+            answer::success_raw(&data, &annotations)
+        }
+        Value::String { timestamp, value } => {
+            let mut data = b"{\"resultType\":\"string\",\"result\":[".to_vec();
+            json::timestamp(&mut data, timestamp);
+            data.push(b',');
+            json::string(&mut data, &value);
+            data.push(b']');
+            data.extend_from_slice(&after);
+            data.push(b'}');
+            answer::success_raw(&data, &annotations)
+        }
+    }
+}
+
+fn truncate<T>(items: &mut Vec<T>, limit: usize, annotations: &mut Annotations) {
+    if limit > 0 && items.len() > limit {
+        items.truncate(limit);
+        annotations.warnings.push(TRUNCATED.to_owned());
+    }
+}
+
+fn stats_json(stats: &QueryStats, timings: Timings) -> Vec<u8> {
+    let (queued, evaluated) = (timings.queued.as_secs_f64(), timings.evaluated.as_secs_f64());
+    let mut samples = serde_json::json!({
+        "totalQueryableSamples": stats.samples_total,
+        "peakSamples": stats.samples_peak,
+        "samplesRead": stats.samples_read,
+    });
+    if !stats.samples_per_step.is_empty() {
+        let steps: Vec<_> =
+            stats.samples_per_step.iter().map(|(at, count)| (*at as f64 / 1000.0, count)).collect();
+        samples["totalQueryableSamplesPerStep"] = serde_json::json!(steps);
+    }
+    let stats = serde_json::json!({
+        "timings": {
+            "evalTotalTime": evaluated,
+            "resultSortTime": 0,
+            "queryPreparationTime": 0,
+            "innerEvalTime": evaluated,
+            "execQueueTime": queued,
+            "execTotalTime": queued + evaluated,
+        },
+        "samples": samples,
+    });
+    format!(",\"stats\":{stats}").into_bytes()
+}

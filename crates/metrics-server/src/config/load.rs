@@ -1,0 +1,78 @@
+//! From files to a configuration that can be applied.
+
+use std::path::{Path, PathBuf};
+
+use ::config::Document;
+use service::Failure;
+
+use super::{Config, LoadedConfig, rule_file};
+
+/// Other places for rule files: where one process serves another machine's files.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathAliases(Vec<(PathBuf, PathBuf)>);
+
+impl PathAliases {
+    /// Reads entries of the form `FROM=TO`.
+    pub(crate) fn parse(entries: &[String]) -> Result<Self, Failure> {
+        let one = |entry: &String| {
+            let (from, to) = entry
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("--config.path-alias: {entry:?} is not FROM=TO")))?;
+            Ok((PathBuf::from(from), PathBuf::from(to)))
+        };
+        entries.iter().map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn apply<'p>(&'p self, path: &'p Path) -> &'p Path {
+        self.0.iter().find(|(from, _)| from == path).map_or(path, |(_, to)| to)
+    }
+}
+
+/// Reads the configuration and all rule files. `.yml` and `.yaml` stand in for each other where only the other one is there.
+/// Blocks.
+///
+/// # Errors
+/// With all errors of all files, each with its place.
+pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, Failure> {
+    let path = &existing(path);
+    let document = Document::load(path)?;
+    let loaded = document.read(Config::read)?;
+    let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let mut rule_files = Vec::new();
+    let mut errors = Vec::new();
+    for pattern in &loaded.value.rule_files {
+        let found = discovery::expand_glob(aliases.apply(pattern)).map_err(Failure::usage)?;
+        if found.is_empty() {
+            warnings.push(format!(
+                "{}: rule_files: {} matches no file, so no rules come from it",
+                path.display(),
+                pattern.display()
+            ));
+        }
+        for file in found {
+            match rule_file::load(&file) {
+                Ok((rules, more)) => {
+                    rule_files.push(rules);
+                    warnings.extend(more);
+                }
+                Err(more) => errors.extend(more),
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Failure::usage(errors.join("\n")));
+    }
+    // A file that two patterns name counts once.
+    rule_files.sort_by(|a, b| a.path.cmp(&b.path));
+    rule_files.dedup_by(|a, b| a.path == b.path);
+    Ok(LoadedConfig { config: loaded.value, rule_files, warnings, yaml: document.to_masked_yaml() })
+}
+
+fn existing(path: &Path) -> PathBuf {
+    let other = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yml") => path.with_extension("yaml"),
+        Some("yaml") => path.with_extension("yml"),
+        _ => return path.to_owned(),
+    };
+    if !path.exists() && other.exists() { other } else { path.to_owned() }
+}

@@ -1,0 +1,15 @@
+//! Scraping: targets from discovery, a loop for each, their samples into the store.
+
+mod append;
+mod cache;
+mod fetch;
+mod manager;
+mod metrics;
+mod pool;
+mod schedule;
+mod target;
+mod target_loop;
+
+pub(crate) use manager::{ScrapeManager, ScrapeOptions};
+pub(crate) use metrics::Metrics;
+pub(crate) use target::Target;
