@@ -23,7 +23,7 @@ use crate::head::Head;
 use crate::head::appender::HeadAppender;
 use crate::metrics::{Count, Counters, ReplayProgress};
 use crate::options::{DbOptions, SyncPolicy};
-use crate::stats::DbStats;
+use crate::stats::{BlockInfo, DbStats};
 use crate::wal::log::{Log, LogInner};
 use crate::wal::record;
 use crate::wal::writer::RecordBatch;
@@ -184,6 +184,30 @@ impl Db {
         stats.lowest_time = oldest.min(stats.head_min_time);
         stats.wal_bytes = self.log_bytes(&self.dir.join("wal"));
         stats
+    }
+
+    /// The blocks in use, in order of time.
+    pub fn blocks(&self) -> Vec<BlockInfo> {
+        let info = |block: &Arc<Block>| {
+            let (meta, stats, compaction) = (&block.meta, &block.meta.stats, &block.meta.compaction);
+            BlockInfo {
+                ulid: meta.ulid.clone(),
+                min_time: meta.min_time,
+                max_time: meta.max_time,
+                samples: stats.num_samples,
+                float_samples: stats.num_float_samples,
+                histogram_samples: stats.num_histogram_samples,
+                series: stats.num_series,
+                chunks: stats.num_chunks,
+                tombstones: block.tombstones().count(),
+                level: compaction.level,
+                sources: compaction.sources.clone(),
+                parents: compaction.parents.iter().map(|parent| parent.ulid.clone()).collect(),
+                hints: compaction.hints.clone(),
+                bytes: block.bytes,
+            }
+        };
+        self.blocks.read().iter().map(info).collect()
     }
 
     /// Writes a batch, and before it the series that are not in the log yet.

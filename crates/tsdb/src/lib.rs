@@ -26,4 +26,4 @@ pub use error::{Error, Result};
 pub use head::label_index::{Cardinality, NamedCount};
 pub use metrics::{Counters, ReplayProgress};
 pub use options::{DbOptions, Limits, SyncPolicy};
-pub use stats::DbStats;
+pub use stats::{BlockInfo, DbStats};

@@ -2,6 +2,39 @@
 
 use crate::head::label_index::Cardinality;
 
+/// A block in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// Its name.
+    pub ulid: String,
+    /// The first millisecond.
+    pub min_time: i64,
+    /// The first millisecond after it.
+    pub max_time: i64,
+    /// Samples.
+    pub samples: u64,
+    /// Float samples.
+    pub float_samples: u64,
+    /// Native histograms.
+    pub histogram_samples: u64,
+    /// Series.
+    pub series: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Deleted ranges.
+    pub tombstones: u64,
+    /// How often its samples were merged, from 1.
+    pub level: u32,
+    /// The blocks that were cut from a head and went into it.
+    pub sources: Vec<String>,
+    /// The blocks that it was made of.
+    pub parents: Vec<String>,
+    /// What it was made for, such as late samples.
+    pub hints: Vec<String>,
+    /// Bytes of its files.
+    pub bytes: u64,
+}
+
 /// The database at one moment. Counters that only grow are in [`crate::Counters`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DbStats {

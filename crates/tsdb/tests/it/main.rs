@@ -9,6 +9,7 @@
 
 mod blocks;
 mod database;
+mod kill;
 mod prometheus;
 mod simulation;
 mod support;
