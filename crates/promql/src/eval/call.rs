@@ -138,7 +138,7 @@ impl<'a> Evaluator<'a> {
             return self.frame(vec![Series { labels: Labels::empty(), drop_name: false, points }]);
         }
         let frame = self.vector_arg(args, 0, steps)?;
-        self.map_floats(frame, |_, value| part(CivilTime::from_unix_seconds(value as i64)) as f64)
+        self.map_floats(frame, |_, value| part(CivilTime::from_value(value)) as f64)
     }
 
     fn histogram_number(

@@ -127,31 +127,70 @@ fn as_count(param: f64) -> usize {
     if param < 1.0 { 0 } else { param as usize }
 }
 
-/// The members with the greatest (or smallest) floats, best first; NaN ranks last.
+/// The members with the greatest (or smallest) floats, best first; NaN ranks last. Which of equal ones are kept is what the
+/// original's heap keeps: the worst kept so far is replaced by what is better.
 fn best(series: &[Series], members: &[usize], step: usize, count: usize, greatest: bool) -> Vec<usize> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut found: Vec<(usize, f64)> = members
-        .iter()
-        .filter_map(|at| match series[*at].points.get(step) {
-            Point::Float(value) => Some((*at, value)),
-            Point::Absent | Point::Histogram(_) => None,
-        })
-        .collect();
-    let by_rank = |left: &(usize, f64), right: &(usize, f64)| {
-        let (left, right) = (left.1, right.1);
-        match (left.is_nan(), right.is_nan()) {
-            (true, true) => Ordering::Equal,
-            (true, false) => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            _ if greatest => right.total_cmp(&left),
-            _ => left.total_cmp(&right),
+    let mut heap = Heap { items: Vec::new(), greatest };
+    for at in members {
+        let Point::Float(value) = series[*at].points.get(step) else { continue };
+        if heap.items.len() < count {
+            heap.push((*at, value));
+        } else if let Some((_, worst)) = heap.items.first()
+            && heap.is_better(value, *worst)
+        {
+            heap.items[0] = (*at, value);
+            heap.sink(0);
         }
-    };
-    found.sort_by(by_rank);
-    found.truncate(count);
-    found.into_iter().map(|(at, _)| at).collect()
+    }
+    heap.items.sort_by(|(_, left), (_, right)| compare_values(*left, *right, greatest));
+    heap.items.into_iter().map(|(at, _)| at).collect()
+}
+
+/// A binary heap with the worst item first; NaN is worst.
+struct Heap {
+    items: Vec<(usize, f64)>,
+    greatest: bool,
+}
+
+impl Heap {
+    fn is_better(&self, value: f64, worst: f64) -> bool {
+        let wins = if self.greatest { worst < value } else { worst > value };
+        wins || (worst.is_nan() && !value.is_nan())
+    }
+
+    fn is_worse(&self, left: usize, right: usize) -> bool {
+        let (left, right) = (self.items[left].1, self.items[right].1);
+        left.is_nan() || (if self.greatest { left < right } else { left > right })
+    }
+
+    fn push(&mut self, item: (usize, f64)) {
+        self.items.push(item);
+        let mut at = self.items.len() - 1;
+        while at > 0 {
+            let parent = (at - 1) / 2;
+            if !self.is_worse(at, parent) {
+                break;
+            }
+            self.items.swap(at, parent);
+            at = parent;
+        }
+    }
+
+    fn sink(&mut self, mut at: usize) {
+        loop {
+            let left = 2 * at + 1;
+            if left >= self.items.len() {
+                return;
+            }
+            let right = left + 1;
+            let child = if right < self.items.len() && self.is_worse(right, left) { right } else { left };
+            if !self.is_worse(child, at) {
+                return;
+            }
+            self.items.swap(at, child);
+            at = child;
+        }
+    }
 }
 
 /// A place between 0 and 1 that a label set always has.

@@ -15,15 +15,23 @@ pub(crate) struct CivilTime {
     pub(crate) day_of_year: i64,
 }
 
-const DAY_SECONDS: i64 = 86_400;
+const DAY_SECONDS: u64 = 86_400;
+/// Seconds from the start of the year -292277022399 to 1970.
+const EPOCH_SECONDS: u64 = 9_223_372_028_715_321_600;
 
 impl CivilTime {
+    /// The time of a sample's value. What is no number of seconds is the earliest time, as in Go.
+    pub(crate) fn from_value(value: f64) -> Self {
+        const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+        Self::from_unix_seconds(if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN })
+    }
+
     /// The time of a number of seconds since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     pub(crate) fn from_unix_seconds(seconds: i64) -> Self {
-        // Far outside what a calendar is used for; keeps the sums below from overflowing.
-        let seconds = seconds.clamp(-(1 << 55), 1 << 55);
-        let days = seconds.div_euclid(DAY_SECONDS);
-        let of_day = seconds.rem_euclid(DAY_SECONDS);
+        // Go counts from the year -292277022399 on, without a sign: times before that wrap around to the far future.
+        let absolute = (seconds as u64).wrapping_add(EPOCH_SECONDS);
+        let days = (absolute / DAY_SECONDS) as i64 - (EPOCH_SECONDS / DAY_SECONDS) as i64;
+        let of_day = (absolute % DAY_SECONDS) as i64;
         let shifted = days + 719_468;
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
@@ -87,5 +95,7 @@ mod tests {
             let found = (t.year, t.month, t.day, t.hour, t.minute, t.second, t.weekday, t.day_of_year);
             assert_eq!(found, date, "{seconds}");
         }
+        let far = CivilTime::from_value(f64::INFINITY);
+        assert_eq!((far.year, far.hour, far.minute), (292_277_026_596, 15, 30));
     }
 }
