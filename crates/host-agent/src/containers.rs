@@ -16,10 +16,9 @@ mod render;
 mod stats;
 
 pub(crate) use collect::ContainerCollectors;
-pub(crate) use docker::{DockerLink, DockerWatch};
-#[cfg(test)]
-pub(crate) use inventory::ContainerInfo;
-pub(crate) use inventory::Inventory;
+pub(crate) use docker::{DockerError, DockerLink, DockerWatch};
+pub(crate) use identity::identity_labels;
+pub(crate) use inventory::{ContainerInfo, Inventory};
 pub use options::ContainerOptions;
 pub(crate) use options::{DEFAULT_OFF_SETS, METRIC_SETS};
 

@@ -4,7 +4,6 @@
 //! others; a line's position moves only when the server has it or the disk buffer holds it.
 
 #![warn(missing_docs)]
-#![allow(dead_code, reason = "the log sources take these")]
 
 mod api;
 mod app;
@@ -26,4 +25,4 @@ pub use containers::ContainerOptions;
 pub use files::Roots;
 pub use host::{HostFilters, HostOptions};
 pub use options::{AgentOptions, LogSetup};
-pub use program::AgentProgram;
+pub use program::{AgentProgram, Command};

@@ -1,9 +1,29 @@
-//! Logs: sources, delivery, positions.
+//! Logs: sources, labels, delivery, positions.
+//!
+//! Life of a line: a source reads it and gives it its place; the labeler makes it a stream's; delivery batches it, sends it,
+//! keeps it on disk while the server is away; with the acknowledgement its place is saved.
 
+mod delivery;
+mod disk;
+mod docker_source;
+mod file_source;
+mod frames;
+mod grpc;
+mod journal;
+mod labels;
+mod line;
+mod link;
+mod loki;
+mod options;
+mod pipeline;
+mod template;
+mod vector_config;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use service::{Failure, Lifecycle};
+use service::Failure;
 use sys::Clock;
 use tokio::sync::watch;
 
@@ -11,6 +31,12 @@ use crate::containers::{DockerLink, Inventory};
 use crate::files::Roots;
 use crate::options::LogSetup;
 use crate::status::StatusBoard;
+
+pub(crate) use options::LogOptions;
+pub(crate) use pipeline::{LogPipeline, LogStatus};
+
+/// How far each source has come.
+type Positions = Arc<BTreeMap<Arc<str>, line::Position>>;
 
 /// What a pipeline is made with.
 #[derive(Debug)]
@@ -24,61 +50,25 @@ pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
 }
 
-/// The log configuration.
-#[derive(Clone, Debug)]
-pub(crate) struct LogOptions;
-
-impl LogOptions {
-    pub(crate) fn docker_host(&self) -> Option<&str> {
-        None
-    }
-
-    pub(crate) fn host_in_labels(&self) -> Option<String> {
-        None
-    }
-}
-
-/// How delivery stands.
-#[derive(Clone, Debug)]
-pub(crate) struct LogStatus;
-
-impl LogStatus {
-    pub(crate) fn details(&self) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-
-    pub(crate) fn trouble(&self) -> Option<String> {
-        None
-    }
-}
-
+/// What a set-up comes to. Blocks for the reading of a small file.
 pub(crate) fn load(setup: &LogSetup) -> Result<LogOptions, Failure> {
     match setup {
-        LogSetup::File(path) => {
-            check_config(path)?;
-            Ok(LogOptions)
+        LogSetup::Off => Ok(LogOptions::off()),
+        LogSetup::Defaults { server } => {
+            let endpoint = if server.contains("://") { server.clone() } else { format!("http://{server}") };
+            Ok(LogOptions::defaults(endpoint))
         }
-        LogSetup::Off | LogSetup::Defaults { .. } => Ok(LogOptions),
+        LogSetup::File(path) => {
+            let (options, warnings) = vector_config::load(path)?;
+            for warning in warnings {
+                tracing::warn!(warning, "log configuration");
+            }
+            Ok(options)
+        }
     }
 }
 
+/// Reads a configuration file whole and returns its warnings.
 pub(crate) fn check_config(file: &Path) -> Result<Vec<String>, Failure> {
-    Err(Failure::usage(format!("{}: log delivery is not built yet", file.display())))
-}
-
-/// Sources to delivery.
-#[derive(Debug)]
-pub(crate) struct LogPipeline;
-
-impl LogPipeline {
-    pub(crate) async fn open(_: LogOptions, parts: Parts, _: &Lifecycle) -> Result<Option<Self>, Failure> {
-        tracing::debug!(host = %parts.host, data_dir = %parts.data_dir.display(), "no log delivery");
-        Ok(None)
-    }
-
-    pub(crate) fn status(&self) -> LogStatus {
-        LogStatus
-    }
-
-    pub(crate) fn start(self, _: &Lifecycle) {}
+    vector_config::load(file).map(|(_, warnings)| warnings)
 }

@@ -165,6 +165,7 @@ impl ContainerCollectors {
                 &mut memory,
             ));
         }
+        self.note_open_files(&readings);
         for group in plain {
             let Some(stats) = tree.read(&group, &mut reader) else { continue };
             let oom_kills = stats.oom_kills;
@@ -269,6 +270,20 @@ impl ContainerCollectors {
         }
     }
 
+    fn note_open_files(&self, readings: &[Reading]) {
+        let hidden = |reading: &&Reading| reading.processes.is_some() && reading.open_files.is_none();
+        match readings.iter().filter(hidden).count() {
+            0 => self.status.clear(AREA, "open files"),
+            count => {
+                let reason = format!(
+                    "only root may look into other users' processes: container_file_descriptors and container_sockets \
+                     of {count} containers are absent"
+                );
+                self.status.set(AREA, "open files", reason);
+            }
+        }
+    }
+
     fn read_processes(&self, tree: &CgroupTree, pid: u32, reader: &mut GroupReader, reading: &mut Reading) {
         const LIMIT: usize = 10_000;
         let Some(pids) = tree.processes(&reading.group, reader, LIMIT) else { return };
@@ -276,13 +291,6 @@ impl ContainerCollectors {
         reading.processes = Some(pids.len());
         reading.open_files = processes::open_files(&self.roots, &pids);
         reading.max_open_files = processes::max_open_files(&self.roots, pid);
-        if reading.open_files.is_some() {
-            self.status.clear(AREA, "open files");
-        } else {
-            let reason = "only root may look into other users' processes; container_file_descriptors and \
-                container_sockets are absent";
-            self.status.set(AREA, "open files", reason.to_owned());
-        }
     }
 
     /// Asks the API for what the files did not tell of running containers.
