@@ -87,6 +87,14 @@ impl BlockMeta {
         self.sections.iter().map(|section| u64::from(section.len)).sum()
     }
 
+    /// What the block takes in memory when it is read.
+    pub(crate) fn open_bytes(&self) -> u64 {
+        let rows = self.rows as u64;
+        let plain = |section: &SectionMeta| u64::from(section.plain_len);
+        // Times, and where each row's line is to be found, beside the sections themselves.
+        rows * 24 + self.sections.iter().map(plain).sum::<u64>()
+    }
+
     pub(crate) fn encode(&self, dst: &mut Vec<u8>) {
         put_uvarint(dst, self.rows as u64);
         put_varint(dst, self.min);

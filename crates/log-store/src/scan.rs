@@ -4,6 +4,7 @@ mod count;
 mod ordered;
 mod source;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
@@ -64,19 +65,35 @@ fn unordered(plan: &mut Plan<'_>, sources: &[Source], sink: &mut dyn ScanSink) -
 impl Plan<'_> {
     /// Opens a source and finds the rows that pass, in the scan's direction; `None` where none does.
     fn select(&mut self, source: &Source) -> Result<Option<(OpenSource, Vec<u32>)>> {
-        self.ctx.check()?;
-        let reservation = self.ctx.memory.reserve(source.open_bytes())?;
-        let open = source.open(reservation);
-        match self.select_rows(&open) {
+        let Some((open, range)) = self.open(source)? else { return Ok(None) };
+        match self.select_rows(&open, range) {
             Ok(rows) if rows.is_empty() => Ok(None),
             Ok(rows) => Ok(Some((open, rows))),
             Err(error) => self.forgive(source, error).map(|()| None),
         }
     }
 
-    fn select_rows(&mut self, open: &OpenSource) -> std::result::Result<Vec<u32>, BlockError> {
-        let range = open.rows_between(self.scan.start, self.scan.end)?;
-        self.stats.blocks_read += 1;
+    /// Opens a source; `None` where it has no row in the scan's range.
+    fn open(&mut self, source: &Source) -> Result<Option<(OpenSource, Range<usize>)>> {
+        self.ctx.check()?;
+        let reservation = self.ctx.memory.reserve(source.open_bytes())?;
+        let open = source.open(reservation);
+        match open.rows_between(self.scan.start, self.scan.end) {
+            Ok(range) if range.is_empty() => Ok(None),
+            Ok(range) => {
+                self.stats.blocks_read += 1;
+                Ok(Some((open, range)))
+            }
+            Err(error) => self.forgive(source, error).map(|()| None),
+        }
+    }
+
+    /// The rows of a range that pass, in the scan's direction.
+    fn select_rows(
+        &mut self,
+        open: &OpenSource,
+        range: Range<usize>,
+    ) -> std::result::Result<Vec<u32>, BlockError> {
         self.stats.entries_scanned += range.len() as u64;
         self.stats.bytes_scanned += open.line_bytes_of(range.len());
         let mut rows = open.filter(range, &self.filters, &mut self.stats)?;

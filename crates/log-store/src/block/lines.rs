@@ -13,7 +13,7 @@ use crate::error::BlockError;
 use crate::filter::LineFilters;
 use crate::page::Row;
 use plain::PlainLines;
-use templated::TemplatedLines;
+use templated::{Check, TemplatedLines};
 
 pub(crate) use templated::{DIGITS_MAX, SLOT_DIGITS, SlotTest, is_slot, slot_takes};
 
@@ -64,19 +64,55 @@ impl Lines {
         }
     }
 
-    /// The rows of a range whose lines pass.
+    /// Prepares for selecting rows by filters.
+    pub(crate) fn selection(&self, filters: &LineFilters) -> Result<Selection, BlockError> {
+        match self {
+            Self::Plain(_) => Ok(Selection(None)),
+            Self::Templated(lines) => lines.checks(filters).map(|checks| Selection(Some(checks))),
+        }
+    }
+
+    /// The rows of a range whose lines pass; `selection` was made by the same filters.
     pub(crate) fn select(
+        &self,
+        selection: &Selection,
+        range: Range<usize>,
+        filters: &LineFilters,
+        stats: &mut ScanStats,
+    ) -> Result<Vec<u32>, BlockError> {
+        match (self, &selection.0) {
+            (Self::Templated(lines), Some(checks)) => lines.select(checks, range, filters, stats),
+            _ => {
+                stats.lines_decoded += range.len() as u64;
+                let mut passing = Vec::new();
+                for row in range {
+                    if filters.matches(&self.line(row)?) {
+                        passing.push(row as u32);
+                    }
+                }
+                Ok(passing)
+            }
+        }
+    }
+
+    /// The rows of a range whose lines pass, in one go.
+    pub(crate) fn select_all(
         &self,
         range: Range<usize>,
         filters: &LineFilters,
         stats: &mut ScanStats,
     ) -> Result<Vec<u32>, BlockError> {
-        match self {
-            Self::Plain(lines) => {
-                stats.lines_decoded += range.len() as u64;
-                Ok(range.filter(|row| filters.matches(lines.line(*row))).map(|row| row as u32).collect())
-            }
-            Self::Templated(lines) => lines.select(range, filters, stats),
-        }
+        self.select(&self.selection(filters)?, range, filters, stats)
+    }
+}
+
+/// What filters say of a block's templates; `None` where it has none.
+#[derive(Debug)]
+pub(crate) struct Selection(Option<Vec<Check>>);
+
+impl Selection {
+    /// Whether no row of the block can pass.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_some_and(|checks| checks.iter().all(|check| matches!(check, Check::Skip)))
     }
 }

@@ -1,22 +1,29 @@
-//! Handing out entries in order of time across streams, opening sources only when their turn comes.
+//! Handing out entries in order of time across streams, looking at sources only when their turn comes, and piece by piece.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use log_storage_api::{Direction, ScanSink, SinkFlow};
 use model::TimestampNs;
 
 use super::Plan;
 use super::source::{OpenSource, RowsBatch, Source};
-use crate::error::Result;
+use crate::error::{BlockError, Result};
+
+/// How many rows of a source are looked at first: a scan with a limit often needs no more.
+const FIRST_ROWS: usize = 64;
+/// Each time so many times as many as the time before.
+const ROWS_GROWTH: usize = 4;
 
 /// Where an entry stands in the order of the scan: the greatest comes first. Entries of one time are told apart by their
 /// stream, those of one stream by the order in which they came.
 type Key = (i64, Reverse<u32>, i64);
 
-/// An open source and how far it has been handed out.
+/// Rows that pass, and how many of them have been handed out.
 struct Cursor {
-    source: OpenSource,
+    open: Arc<OpenSource>,
     rows: Vec<u32>,
     /// The keys of `rows`, descending.
     keys: Vec<Key>,
@@ -49,58 +56,136 @@ impl Ord for Cursor {
     }
 }
 
+/// A source, or the rest of one, that has not been looked at.
+struct Pending {
+    /// The rank of the first entry that it can hold.
+    rank: i64,
+    source: Source,
+    rest: Option<Rest>,
+}
+
+/// The rows of an open source that have not been looked at.
+struct Rest {
+    open: Arc<OpenSource>,
+    rows: Range<usize>,
+    /// How many of them are next.
+    count: usize,
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Pending {}
+
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pending {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
 pub(super) fn merge(
     plan: &mut Plan<'_>,
-    mut sources: Vec<Source>,
+    sources: Vec<Source>,
     limit: usize,
     sink: &mut dyn ScanSink,
 ) -> Result<()> {
     let direction = plan.scan.direction;
-    // The source that can hold the first entry stands last.
-    sources.sort_by_key(|source| first_rank(source, direction));
+    let pending = |source| Pending { rank: first_rank(&source, direction), source, rest: None };
+    let mut pending: BinaryHeap<Pending> = sources.into_iter().map(pending).collect();
+    let mut cursors: BinaryHeap<Cursor> = BinaryHeap::new();
     let mut left = limit;
-    let mut open: BinaryHeap<Cursor> = BinaryHeap::new();
     while left > 0 {
-        open_due(plan, &mut sources, &mut open)?;
-        let Some(mut cursor) = open.pop() else { break };
-        let others = open.peek().map(Cursor::key);
-        let unopened = sources.last().map(|source| first_rank(source, direction));
+        look_at_due(plan, &mut pending, &mut cursors)?;
+        let Some(mut cursor) = cursors.pop() else { break };
+        let other = cursors.peek().map(Cursor::key);
+        let unseen = pending.peek().map(|pending| pending.rank);
         let goes_first =
-            |key: &&Key| others.is_none_or(|other| **key > other) && unopened.is_none_or(|rank| key.0 > rank);
-        let rest = &cursor.keys[cursor.next..];
-        let run = rest.iter().take(left).take_while(goes_first).count();
+            |key: &&Key| other.is_none_or(|other| **key > other) && unseen.is_none_or(|rank| key.0 > rank);
+        let run = cursor.keys[cursor.next..].iter().take(left).take_while(goes_first).count();
         let end = cursor.next + run;
-        let batch = RowsBatch::new(&cursor.source, &cursor.rows[cursor.next..end]);
+        let batch = RowsBatch::new(&cursor.open, &cursor.rows[cursor.next..end]);
         if batch.hand_out(sink)? == SinkFlow::Stop {
             break;
         }
         left -= run;
         cursor.next = end;
         if cursor.next < cursor.rows.len() {
-            open.push(cursor);
+            cursors.push(cursor);
         }
     }
-    plan.stats.blocks_skipped += sources.len() as u64;
+    plan.stats.blocks_skipped += pending.iter().filter(|pending| pending.rest.is_none()).count() as u64;
     Ok(())
 }
 
-/// Opens every source that may hold an entry as early as the first of the open ones.
-fn open_due(plan: &mut Plan<'_>, sources: &mut Vec<Source>, open: &mut BinaryHeap<Cursor>) -> Result<()> {
-    let direction = plan.scan.direction;
-    while let Some(source) = sources
-        .pop_if(|source| open.peek().is_none_or(|first| first_rank(source, direction) >= first.key().0))
-    {
-        let Some((opened, rows)) = plan.select(&source)? else { continue };
-        let keys = match opened.times() {
-            Ok(times) => rows.iter().map(|row| key(&source, *row, times[*row as usize], direction)).collect(),
-            Err(error) => {
-                plan.forgive(&source, error)?;
-                continue;
-            }
+/// Looks at every source that may hold an entry as early as the first one known.
+fn look_at_due(
+    plan: &mut Plan<'_>,
+    pending: &mut BinaryHeap<Pending>,
+    cursors: &mut BinaryHeap<Cursor>,
+) -> Result<()> {
+    while let Some(first) = pending.peek() {
+        if cursors.peek().is_some_and(|cursor| first.rank < cursor.key().0) {
+            break;
+        }
+        let Some(Pending { source, rest, .. }) = pending.pop() else { break };
+        let rest = match rest {
+            Some(rest) => rest,
+            None => match plan.open(&source)? {
+                Some((open, rows)) => Rest { open: Arc::new(open), rows, count: FIRST_ROWS },
+                None => continue,
+            },
         };
-        open.push(Cursor { source: opened, rows, keys, next: 0 });
+        plan.ctx.check()?;
+        match look_at(plan, &source, rest) {
+            Ok((cursor, rest)) => {
+                cursors.extend(cursor);
+                pending.extend(rest.map(|(rank, rest)| Pending { rank, source, rest: Some(rest) }));
+            }
+            Err(error) => plan.forgive(&source, error)?,
+        }
     }
     Ok(())
+}
+
+/// The next rows of a source that pass, if any do, and what is left of it, with the rank of its first entry.
+type Looked = (Option<Cursor>, Option<(i64, Rest)>);
+
+fn look_at(plan: &mut Plan<'_>, source: &Source, rest: Rest) -> std::result::Result<Looked, BlockError> {
+    let Rest { open, rows: Range { start, end }, count } = rest;
+    let direction = plan.scan.direction;
+    let (now, later) = match direction {
+        Direction::Forward => {
+            let cut = end.min(start + count);
+            (start..cut, cut..end)
+        }
+        Direction::Backward => {
+            let cut = start.max(end.saturating_sub(count));
+            (cut..end, start..cut)
+        }
+    };
+    let rows = plan.select_rows(&open, now)?;
+    let times = open.times()?;
+    let later = if later.is_empty() || open.is_ruled_out() {
+        None
+    } else {
+        let first = if direction == Direction::Forward { later.start } else { later.end - 1 };
+        let rest = Rest { open: Arc::clone(&open), rows: later, count: count * ROWS_GROWTH };
+        Some((rank(times[first], direction), rest))
+    };
+    if rows.is_empty() {
+        return Ok((None, later));
+    }
+    let keys = rows.iter().map(|row| key(source, *row, times[*row as usize], direction)).collect();
+    Ok((Some(Cursor { open, rows, keys, next: 0 }), later))
 }
 
 fn key(source: &Source, row: u32, timestamp: TimestampNs, direction: Direction) -> Key {

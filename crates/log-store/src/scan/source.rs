@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use log_storage_api::{
     LogStorageError, MetadataFilter, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow, StreamInfo,
@@ -11,7 +11,8 @@ use model::TimestampNs;
 use resources::Reservation;
 
 use super::matches_metadata;
-use crate::block::{OpenBlock, lines::Lines};
+use crate::block::lines::{Lines, Selection};
+use crate::block::{OpenBlock, load};
 use crate::deletes::Deletion;
 use crate::error::{BlockError, Result, corrupt};
 use crate::filter::LineFilters;
@@ -48,6 +49,8 @@ enum Place {
 pub(super) struct OpenSource {
     pub(super) stream: Arc<StreamInfo>,
     content: Content,
+    /// What the scan's filters say of the block's templates.
+    selection: OnceLock<Selection>,
     _memory: Reservation,
 }
 
@@ -114,9 +117,12 @@ pub(super) fn snapshot(
 impl Source {
     /// What the source takes in memory when it is open.
     pub(super) fn open_bytes(&self) -> u64 {
-        match self.place {
+        match &self.place {
             Place::Page(_) => self.rows * 12,
-            Place::Memory(_) | Place::Segment { .. } => self.rows * 16 + self.line_bytes,
+            Place::Memory(block) => block.meta.open_bytes(),
+            Place::Segment { segment, stream_idx, block_idx } => {
+                segment.streams[*stream_idx as usize].blocks[*block_idx as usize].meta.open_bytes()
+            }
         }
     }
 
@@ -135,7 +141,8 @@ impl Source {
                 Content::Block(segment.open_block(&stream.blocks[*block_idx as usize]))
             }
         };
-        OpenSource { stream: Arc::clone(&self.stream), content, _memory: memory }
+        let (stream, selection) = (Arc::clone(&self.stream), OnceLock::new());
+        OpenSource { stream, content, selection, _memory: memory }
     }
 
     pub(super) fn report_damage(&self, store: &DiskLogStore, reason: &str) {
@@ -207,8 +214,17 @@ impl OpenSource {
                 let passes = |row: &usize| passes(page, order[*row] as usize);
                 Ok(range.filter(passes).map(|row| row as u32).collect())
             }
-            Content::Block(block) => block.lines()?.select(range, filters, stats),
+            Content::Block(block) => {
+                let lines = block.lines()?;
+                let selection = load(&self.selection, || lines.selection(filters))?;
+                lines.select(selection, range, filters, stats)
+            }
         }
+    }
+
+    /// Whether the filters, applied once, leave no row of the source.
+    pub(super) fn is_ruled_out(&self) -> bool {
+        self.selection.get().is_some_and(Selection::is_empty)
     }
 
     pub(super) fn filter_metadata(

@@ -114,7 +114,7 @@ impl DiskLogStore {
 fn holds(block: &OpenBlock, deletion: &Deletion) -> std::result::Result<bool, BlockError> {
     let mut stats = log_storage_api::ScanStats::default();
     let times = block.timestamps()?;
-    for row in block.lines()?.select(0..times.len(), &deletion.filters, &mut stats)? {
+    for row in block.lines()?.select_all(0..times.len(), &deletion.filters, &mut stats)? {
         let row = row as usize;
         if deletion.takes(times[row], &block.line(row)?, &block.metadata()?.row(row)) {
             return Ok(true);

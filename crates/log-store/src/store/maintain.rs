@@ -35,18 +35,21 @@ impl DiskLogStore {
     pub fn maintain(&self) -> Result<MaintainReport> {
         let mut maintenance = self.maintenance.lock();
         let mut report = MaintainReport::default();
+        // First what frees space, so that a full disk cannot keep itself full. One step's failure does not stop the others.
+        let expired = self.expire(&mut report);
         self.encode_full_streams();
-        if self.flush_is_due() || maintenance.flush.is_some() {
-            self.flush_locked(&mut maintenance.flush)?;
+        let flushed = if self.flush_is_due() || maintenance.flush.is_some() {
             report.flushed = true;
-        }
-        self.delete_step(&mut maintenance, &mut report)?;
-        self.expire(&mut report)?;
-        self.merge_step(&mut report)?;
+            self.flush_locked(&mut maintenance.flush)
+        } else {
+            Ok(())
+        };
+        let deleted = self.delete_step(&mut maintenance, &mut report);
+        let merged = self.merge_step(&mut report);
         for tenant in self.all_tenants() {
             tenant.registry.collect_garbage();
         }
-        Ok(report)
+        expired.and(flushed).and(deleted).and(merged).map(|()| report)
     }
 
     fn flush_is_due(&self) -> bool {

@@ -309,13 +309,8 @@ impl TemplatedLines {
         Ok(bytes as u64)
     }
 
-    /// The rows of a range whose lines pass. Templates decide first, then columns; only what is left is put together.
-    pub(super) fn select(
-        &self,
-        range: Range<usize>,
-        filters: &LineFilters,
-        stats: &mut ScanStats,
-    ) -> Result<Vec<u32>, BlockError> {
+    /// What is to be done with the rows of each template. Templates decide first, then columns.
+    pub(super) fn checks(&self, filters: &LineFilters) -> Result<Vec<Check>, BlockError> {
         let mut checks = Vec::with_capacity(self.templates.len() + 1);
         checks.push(if self.other_rows > 0 { Check::Rows } else { Check::Skip });
         for template in &self.templates {
@@ -326,10 +321,21 @@ impl TemplatedLines {
                 TemplatePlan::Check(groups) => match template.candidates(self.data()?, groups, filters)? {
                     None => Check::Rows,
                     Some(rows) if rows.is_empty() => Check::Skip,
-                    Some(rows) => Check::Some(rows, 0),
+                    Some(rows) => Check::Some(rows),
                 },
             });
         }
+        Ok(checks)
+    }
+
+    /// The rows of a range whose lines pass; only lines that the checks leave open are put together.
+    pub(super) fn select(
+        &self,
+        checks: &[Check],
+        range: Range<usize>,
+        filters: &LineFilters,
+        stats: &mut ScanStats,
+    ) -> Result<Vec<u32>, BlockError> {
         let mut passing = Vec::new();
         if checks.iter().all(|check| matches!(check, Check::Skip)) {
             return Ok(passing);
@@ -369,26 +375,28 @@ impl TemplatedLines {
 }
 
 /// What is to be done with the rows of a template.
-enum Check {
+#[derive(Debug)]
+pub(crate) enum Check {
     Skip,
     Take,
     Rows,
-    /// Only these rows, in order, and how many of them lie behind.
-    Some(Vec<u32>, usize),
+    /// Only these rows, in order.
+    Some(Vec<u32>),
 }
 
 impl Check {
-    /// Whether a row passes; `None` where its line has to be looked at. Rows are asked for in order.
-    fn of(&mut self, ordinal: u32) -> Option<bool> {
+    /// Whether a row passes; `None` where its line has to be looked at.
+    fn of(&self, ordinal: u32) -> Option<bool> {
         match self {
             Self::Skip => Some(false),
             Self::Take => Some(true),
             Self::Rows => None,
-            Self::Some(rows, next) => {
-                while rows.get(*next).is_some_and(|row| *row < ordinal) {
-                    *next += 1;
+            Self::Some(rows) => {
+                if rows.binary_search(&ordinal).is_ok() {
+                    None
+                } else {
+                    Some(false)
                 }
-                if rows.get(*next) == Some(&ordinal) { None } else { Some(false) }
             }
         }
     }

@@ -72,7 +72,7 @@ proptest! {
             ] {
                 let filters = LineFilters::new(&[LineFilter { negated, any_of: vec![op] }]);
                 let mut stats = ScanStats::default();
-                let found = block.lines().unwrap().select(0..lines.len(), &filters, &mut stats).unwrap();
+                let found = block.lines().unwrap().select_all(0..lines.len(), &filters, &mut stats).unwrap();
                 let expected: Vec<u32> =
                     (0..lines.len()).filter(|row| filters.matches(&lines[*row])).map(|row| row as u32).collect();
                 prop_assert_eq!(found, expected, "{:?} negated {}", needle, negated);
@@ -100,7 +100,7 @@ fn a_needle_decodes_only_the_lines_that_may_hold_it() {
         let op = LineFilterOp::Contains(needle.into());
         let filters = LineFilters::new(&[LineFilter { negated: false, any_of: vec![op] }]);
         let mut stats = ScanStats::default();
-        block.lines().unwrap().select(0..lines.len(), &filters, &mut stats).unwrap();
+        block.lines().unwrap().select_all(0..lines.len(), &filters, &mut stats).unwrap();
         assert!(stats.lines_decoded <= decoded, "{needle}: {} lines", stats.lines_decoded);
     }
 }
