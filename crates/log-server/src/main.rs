@@ -1,3 +1,7 @@
-//! The service in Loki's role.
+//! `watchbell-logs`: the log server.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run_main::<log_server::LogServer>()
+}

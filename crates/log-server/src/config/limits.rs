@@ -1,0 +1,207 @@
+//! `limits_config`: what a tenant may do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Node, Reported};
+use go_regex::CompiledMatcher;
+use model::ByteSize;
+
+use super::{duration, keys, positive_duration};
+
+/// The limits of a tenant. `None` and 0 are no limit.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes per second that are taken in, on average.
+    pub ingestion_rate_bytes: f64,
+    /// Bytes that may come at once.
+    pub ingestion_burst_bytes: f64,
+    /// The longest name of a label.
+    pub label_name_bytes_max: usize,
+    /// The longest value of a label.
+    pub label_value_bytes_max: usize,
+    /// How many labels a stream may have; one that is added here does not count.
+    pub label_names_max: usize,
+    /// How old an entry may be; `None` takes all.
+    pub reject_old_max_age: Option<Duration>,
+    /// How far in the future an entry may lie.
+    pub creation_grace: Duration,
+    /// The longest line in bytes.
+    pub line_bytes_max: Option<u64>,
+    /// Whether longer lines are cut instead of refused.
+    pub truncates_lines: bool,
+    /// Labels whose value becomes `service_name` where that is missing.
+    pub service_name_labels: Vec<String>,
+    /// Whether `detected_level` is added to the structured metadata.
+    pub discovers_levels: bool,
+    /// How many streams may have entries in memory.
+    pub streams_max: Option<usize>,
+    /// How many series a metric query may answer.
+    pub query_series_max: usize,
+    /// How far back queries see.
+    pub query_lookback: Option<Duration>,
+    /// The longest range of a query.
+    pub query_length_max: Option<Duration>,
+    /// The longest range in brackets.
+    pub query_range_max: Option<Duration>,
+    /// How many lines a query may answer.
+    pub entries_max: usize,
+    /// How many tails may be open.
+    pub tails_max: usize,
+    /// How long a query may take.
+    pub query_timeout: Duration,
+    /// Whether, and in which slices, range queries are cut: their times become multiples of the step.
+    pub split_interval: Option<Duration>,
+    /// Whether volumes are answered.
+    pub volume_enabled: bool,
+    /// How many series a volume answers.
+    pub volume_series_max: usize,
+    /// How long entries are kept; `None` for ever.
+    pub retention: Option<Duration>,
+    /// How long entries of some streams are kept.
+    pub stream_retention: Vec<StreamRetentionLimit>,
+}
+
+/// An entry of `retention_stream`.
+#[derive(Clone, Debug)]
+pub struct StreamRetentionLimit {
+    /// Which streams.
+    pub matchers: Vec<CompiledMatcher>,
+    /// Which entry wins.
+    pub priority: i64,
+    /// How long.
+    pub period: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Limits {
+    fn default() -> Self {
+        let service_names = [
+            "service",
+            "app",
+            "application",
+            "app_name",
+            "name",
+            "app_kubernetes_io_name",
+            "container",
+            "container_name",
+            "k8s_container_name",
+            "component",
+            "workload",
+            "job",
+            "k8s_job_name",
+        ];
+        Self {
+            ingestion_rate_bytes: 4.0 * 1048576.0,
+            ingestion_burst_bytes: 6.0 * 1048576.0,
+            label_name_bytes_max: 1024,
+            label_value_bytes_max: 2048,
+            label_names_max: 15,
+            reject_old_max_age: Some(7 * DAY),
+            creation_grace: Duration::from_secs(600),
+            line_bytes_max: Some(256 << 10),
+            truncates_lines: false,
+            service_name_labels: service_names.map(str::to_owned).to_vec(),
+            discovers_levels: true,
+            streams_max: Some(5000),
+            query_series_max: 500,
+            query_lookback: None,
+            query_length_max: Some(30 * DAY + Duration::from_secs(3600)),
+            query_range_max: None,
+            entries_max: 5000,
+            tails_max: 10,
+            query_timeout: Duration::from_secs(60),
+            split_interval: Some(Duration::from_secs(3600)),
+            volume_enabled: true,
+            volume_series_max: 1000,
+            retention: None,
+            stream_retention: Vec::new(),
+        }
+    }
+}
+
+/// Reads a block of limits over what is in `limits`.
+pub(super) fn read_into(node: &Node, limits: &mut Limits) -> Result<(), Reported> {
+    let map = node.map()?;
+    let megabytes = |node: &Node| node.f64().map(|megabytes| megabytes * 1048576.0);
+    map.set(&mut limits.ingestion_rate_bytes, "ingestion_rate_mb", megabytes);
+    map.set(&mut limits.ingestion_burst_bytes, "ingestion_burst_size_mb", megabytes);
+    map.set(&mut limits.label_name_bytes_max, "max_label_name_length", Node::integer);
+    map.set(&mut limits.label_value_bytes_max, "max_label_value_length", Node::integer);
+    map.set(&mut limits.label_names_max, "max_label_names_per_series", Node::integer);
+    let mut rejects_old = true;
+    map.set(&mut rejects_old, "reject_old_samples", Node::bool);
+    map.set(&mut limits.reject_old_max_age, "reject_old_samples_max_age", positive_duration);
+    if !rejects_old {
+        limits.reject_old_max_age = None;
+    }
+    map.set(&mut limits.creation_grace, "creation_grace_period", duration);
+    let size = |node: &Node| node.byte_size().map(|ByteSize(bytes)| (bytes > 0).then_some(bytes));
+    map.set(&mut limits.line_bytes_max, "max_line_size", size);
+    map.set(&mut limits.truncates_lines, "max_line_size_truncate", Node::bool);
+    map.set(&mut limits.service_name_labels, "discover_service_name", Node::strings);
+    map.set(&mut limits.discovers_levels, "discover_log_levels", Node::bool);
+    let count = |node: &Node| node.integer::<usize>().map(|count| (count > 0).then_some(count));
+    map.set(&mut limits.streams_max, "max_global_streams_per_user", count);
+    map.set(&mut limits.query_series_max, "max_query_series", Node::integer);
+    map.set(&mut limits.query_lookback, "max_query_lookback", positive_duration);
+    map.set(&mut limits.query_length_max, "max_query_length", positive_duration);
+    map.set(&mut limits.query_range_max, "max_query_range", positive_duration);
+    map.set(&mut limits.entries_max, "max_entries_limit_per_query", Node::integer);
+    map.set(&mut limits.tails_max, "max_concurrent_tail_requests", Node::integer);
+    map.set(&mut limits.query_timeout, "query_timeout", duration);
+    map.set(&mut limits.split_interval, "split_queries_by_interval", positive_duration);
+    map.set(&mut limits.volume_enabled, "volume_enabled", Node::bool);
+    map.set(&mut limits.volume_series_max, "volume_max_series", Node::integer);
+    map.set(&mut limits.retention, "retention_period", positive_duration);
+    map.set(&mut limits.stream_retention, "retention_stream", |node| node.list_of(stream_retention));
+    // These two are read with the block they belong to since.
+    map.without_meaning(
+        &["per_tenant_override_config", "per_tenant_override_period"],
+        "name the file in runtime_config.file",
+    );
+    map.not_built(&["blocked_queries"])?;
+    map.without_meaning(&keys::LIMITS, keys::NO_MEANING);
+    map.finish()
+}
+
+fn stream_retention(node: &Node) -> Result<StreamRetentionLimit, Reported> {
+    let map = node.map()?;
+    let matchers = map.required("selector")?.parse_with(|text| {
+        let log = logql_syntax::parse_log(text).map_err(|error| error.to_string())?;
+        if !log.stages.is_empty() {
+            return Err("a selector without a pipeline is needed".to_owned());
+        }
+        logql::compile_matchers(&log.matchers).map_err(|error| error.to_string())
+    })?;
+    let priority = map.read_or("priority", 0, Node::integer)?;
+    let period = duration(&map.required("period")?)?;
+    map.finish()?;
+    Ok(StreamRetentionLimit { matchers, priority, period })
+}
+
+/// Reads the file of overrides: per tenant, keys of `limits_config` over the common ones.
+pub(super) fn read_overrides(
+    root: &Node,
+    common: &Limits,
+) -> Result<BTreeMap<String, Arc<Limits>>, Reported> {
+    let mut overrides = BTreeMap::new();
+    if root.is_null() {
+        return Ok(overrides);
+    }
+    let map = root.map()?;
+    if let Some(node) = map.optional("overrides") {
+        for (tenant, node) in node.map()?.entries() {
+            let mut limits = common.clone();
+            if !node.is_null() {
+                read_into(&node, &mut limits)?;
+            }
+            overrides.insert(tenant, Arc::new(limits));
+        }
+    }
+    map.without_meaning(&["multi_kv_config", "configs"], keys::NO_MEANING);
+    map.finish()?;
+    Ok(overrides)
+}

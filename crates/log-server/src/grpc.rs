@@ -1,0 +1,39 @@
+//! The gRPC services: Loki's `Pusher`, agents' deliveries, queries of the gateway.
+
+mod delivery;
+mod logs_query;
+mod pusher;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use resources::{CpuClass, Principal};
+use service::RequestScope;
+use tonic::service::Routes;
+use tonic::{Request, Status};
+use wire::delivery::delivery_server::DeliveryServer;
+use wire::logs::logs_query_server::LogsQueryServer;
+use wire::loki::pusher_server::PusherServer;
+
+use crate::server::Server;
+
+/// A streamed answer.
+type Streamed<T> = Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
+
+/// All services. Messages may be as large as a push body.
+pub(crate) fn routes(server: &Arc<Server>) -> Routes {
+    let bytes_max = usize::try_from(server.loaded.read().config.push_bytes_max).unwrap_or(usize::MAX);
+    let pusher = PusherServer::new(pusher::Pusher(Arc::clone(server))).max_decoding_message_size(bytes_max);
+    let delivery =
+        DeliveryServer::new(delivery::Delivery(Arc::clone(server))).max_decoding_message_size(bytes_max);
+    let query = LogsQueryServer::new(logs_query::LogsQuery(Arc::clone(server)));
+    Routes::new(pusher).add_service(delivery).add_service(query)
+}
+
+fn scope<T>(server: &Server, request: &Request<T>, class: CpuClass) -> Result<RequestScope, Status> {
+    let principal = request.extensions().get::<Principal>();
+    server
+        .contexts
+        .from_headers(request.metadata().as_ref(), principal, class)
+        .map_err(|error| service::grpc_status(error.code(), error.to_string()))
+}

@@ -1,0 +1,225 @@
+//! Taking lines in: from what a client sent to what the store keeps.
+
+mod decode;
+mod level;
+mod rate;
+mod validate;
+
+use std::sync::Arc;
+
+use log_storage_api::{AppendOutcome, EntryRejection, LogBatch, LogStore, StreamEntries};
+use model::{ErrorCode, Labels, LogEntry, format_rfc3339_ns};
+use resources::RequestContext;
+use sys::Clock;
+
+use crate::config::Limits;
+use crate::error::ApiError;
+use crate::live::LiveHub;
+use crate::metrics::Metrics;
+
+pub(crate) use decode::{decode_json, decode_proto, from_proto};
+pub(crate) use rate::RateLimiter;
+
+/// The most rejections that an answer lists.
+const LISTED_MAX: usize = 10;
+
+/// A stream as sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IncomingStream {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) entries: Vec<LogEntry>,
+}
+
+/// What became of a push.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PushOutcome {
+    /// Why entries were refused: the first few.
+    pub(crate) messages: Vec<String>,
+    /// How many were refused.
+    pub(crate) rejected: u64,
+}
+
+/// Everything that takes lines in.
+#[derive(Debug)]
+pub(crate) struct Ingester {
+    pub(crate) store: Arc<dyn LogStore>,
+    pub(crate) live: LiveHub,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) rates: RateLimiter,
+}
+
+impl Ingester {
+    /// Stores what is valid of a push. Blocks until it is durable.
+    pub(crate) fn push(
+        &self,
+        ctx: &RequestContext,
+        limits: &Limits,
+        streams: Vec<IncomingStream>,
+    ) -> Result<PushOutcome, ApiError> {
+        if streams.iter().all(|stream| stream.entries.is_empty()) {
+            return Err(ApiError::new(
+                ErrorCode::Unprocessable,
+                "error at least one valid stream is required for ingestion",
+            ));
+        }
+        let (lines, bytes) = totals(&streams);
+        self.check_rate(ctx, limits, lines, bytes)?;
+        let mut outcome = PushOutcome::default();
+        let mut batch = LogBatch::default();
+        for stream in streams {
+            let entries = stream.entries.len() as u64;
+            match validate::labels(&stream.labels, limits) {
+                Ok(labels) => {
+                    let entries = validate::enrich(&labels, stream.entries, limits);
+                    batch.streams.push(StreamEntries { labels, entries, ..StreamEntries::default() });
+                }
+                Err(invalid) => {
+                    self.discard(ctx, invalid.reason, entries);
+                    outcome.reject(entries, invalid.message);
+                }
+            }
+        }
+        if !batch.streams.is_empty() {
+            self.metrics.received_lines.with(&[ctx.tenant.as_str()]).add(lines);
+            self.metrics.received_bytes.with(&[ctx.tenant.as_str()]).add(bytes);
+            let appended = self.append(ctx, batch)?;
+            for (labels, entry, rejection) in &appended.rejections {
+                outcome.reject(0, rejection_text(labels, entry, rejection));
+            }
+            outcome.rejected += appended.outcome.rejected;
+        }
+        Ok(outcome)
+    }
+
+    /// Appends a batch, shows it to tails and counts what was refused. Blocks.
+    pub(crate) fn append(&self, ctx: &RequestContext, batch: LogBatch) -> Result<Appended, ApiError> {
+        let outcome = self.store.append(ctx, &batch)?;
+        let mut rejections = Vec::new();
+        for (stream, entry, rejection) in &outcome.rejections {
+            self.discard(ctx, rejection_reason(rejection), 1);
+            if let Some(stream) = batch.streams.get(*stream)
+                && let Some(entry) = stream.entries.get(*entry)
+            {
+                rejections.push((stream.labels.clone(), entry.clone(), rejection.clone()));
+            }
+        }
+        if self.live.has_tails() {
+            self.live.publish(&ctx.tenant, batch, &outcome);
+        }
+        Ok(Appended { outcome, rejections })
+    }
+
+    /// Refuses what comes faster than the tenant may send; nothing of it is stored.
+    pub(crate) fn check_rate(
+        &self,
+        ctx: &RequestContext,
+        limits: &Limits,
+        lines: u64,
+        bytes: u64,
+    ) -> Result<(), ApiError> {
+        if self.rates.take(&ctx.tenant, limits, bytes, self.clock.monotonic()) {
+            return Ok(());
+        }
+        self.discard(ctx, "rate_limited", lines);
+        Err(ApiError::new(
+            ErrorCode::LimitExceeded,
+            format!(
+                "ingestion rate limit exceeded for user {} (limit: {} bytes/sec) while attempting to ingest \
+                 '{lines}' lines totaling '{bytes}' bytes, reduce log volume or raise \
+                 limits_config.ingestion_rate_mb and ingestion_burst_size_mb",
+                ctx.tenant, limits.ingestion_rate_bytes as u64
+            ),
+        ))
+    }
+
+    fn discard(&self, ctx: &RequestContext, reason: &str, entries: u64) {
+        self.metrics.discarded_samples.with(&[reason, ctx.tenant.as_str()]).add(entries);
+    }
+}
+
+/// Checks labels and adds what is added to streams and lines: for lines that come otherwise than by a push.
+pub(crate) fn validated(
+    labels: &[(String, String)],
+    entries: Vec<LogEntry>,
+    limits: &Limits,
+) -> Result<(Labels, Vec<LogEntry>), String> {
+    let labels = validate::labels(labels, limits).map_err(|invalid| invalid.message)?;
+    let entries = validate::enrich(&labels, entries, limits);
+    Ok((labels, entries))
+}
+
+/// What the store did with a batch, with the entries that it refused.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) outcome: AppendOutcome,
+    pub(crate) rejections: Vec<(Labels, LogEntry, EntryRejection)>,
+}
+
+impl PushOutcome {
+    fn reject(&mut self, entries: u64, message: String) {
+        self.rejected += entries;
+        if self.messages.len() < LISTED_MAX {
+            self.messages.push(message);
+        }
+    }
+
+    /// The error that lists what was refused; none where all was stored.
+    pub(crate) fn into_result(self) -> Result<(), ApiError> {
+        if self.messages.is_empty() && self.rejected == 0 {
+            return Ok(());
+        }
+        let mut message = self.messages.join("\n");
+        if self.rejected > self.messages.len() as u64 {
+            message.push_str(&format!("\ntotal ignored: {}", self.rejected));
+        }
+        Err(ApiError::bad_request(message))
+    }
+}
+
+fn totals(streams: &[IncomingStream]) -> (u64, u64) {
+    let entries = streams.iter().flat_map(|stream| &stream.entries);
+    entries.fold((0, 0), |(lines, bytes), entry| (lines + 1, bytes + entry_bytes(entry)))
+}
+
+/// What counts against rates: the line and its structured metadata.
+pub(crate) fn entry_bytes(entry: &LogEntry) -> u64 {
+    let metadata: usize =
+        entry.structured_metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    (entry.line.len() + metadata) as u64
+}
+
+/// The reason as metrics name it.
+pub(crate) fn rejection_reason(rejection: &EntryRejection) -> &'static str {
+    match rejection {
+        EntryRejection::TooFarBehind { .. } => "too_far_behind",
+        EntryRejection::TooOld { .. } => "greater_than_max_sample_age",
+        EntryRejection::TooNew => "too_far_in_future",
+        EntryRejection::LineTooLong { .. } => "line_too_long",
+        _ => "invalid",
+    }
+}
+
+fn rejection_text(labels: &Labels, entry: &LogEntry, rejection: &EntryRejection) -> String {
+    let at = format_rfc3339_ns(entry.timestamp);
+    match rejection {
+        EntryRejection::TooFarBehind { oldest_accepted } => format!(
+            "entry with timestamp {at} ignored, reason: 'entry too far behind, entry timestamp is: {at}, \
+             oldest acceptable timestamp is: {}', stream: {labels}",
+            format_rfc3339_ns(*oldest_accepted)
+        ),
+        EntryRejection::TooOld { oldest_accepted } => format!(
+            "entry for stream '{labels}' has timestamp too old: {at}, oldest acceptable timestamp is: {}",
+            format_rfc3339_ns(*oldest_accepted)
+        ),
+        EntryRejection::TooNew => format!("entry for stream '{labels}' has timestamp too new: {at}"),
+        EntryRejection::LineTooLong { limit } => format!(
+            "max entry size '{limit}' bytes exceeded for stream '{labels}' while adding an entry with length '{}' bytes",
+            entry.line.len()
+        ),
+        _ => format!("entry for stream '{labels}' was refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

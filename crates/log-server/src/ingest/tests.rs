@@ -1,0 +1,72 @@
+use model::LogEntry;
+
+use super::decode::{decode_json, decode_proto};
+use super::validate;
+use crate::config::Limits;
+
+#[test]
+fn json_bodies_of_both_forms_are_read() {
+    let streams = decode_json(
+        br#"{"streams":[{"stream":{"b":"2","a":"1"},"values":[["5","x"],["6","y",{"k":"v"}]]},
+            {"labels":"{c=\"3\"}","entries":[{"ts":"1970-01-01T00:00:01Z","line":"z"}]}]}"#,
+    )
+    .expect("both forms");
+    let shown: Vec<String> = streams
+        .iter()
+        .flat_map(|stream| stream.entries.iter().map(move |entry| (stream, entry)))
+        .map(|(stream, entry)| format!("{:?} {} {}", stream.labels, entry.timestamp, entry.line))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#"[("a", "1"), ("b", "2")] 5 x"#,
+            r#"[("a", "1"), ("b", "2")] 6 y"#,
+            r#"[("c", "3")] 1000000000 z"#
+        ]
+    );
+}
+
+#[test]
+fn malformed_bodies_are_refused() {
+    for body in [
+        "",
+        "{}",
+        r#"{"streams":[{"values":[]}]}"#,
+        r#"{"streams":[{"stream":{"a":"b"},"values":[[5,"number"]]}]}"#,
+        r#"{"streams":[{"stream":{"a":"b"},"values":[["5"]]}]}"#,
+        r#"{"streams":[{"stream":{"a":"b"},"values":[["5",6]]}]}"#,
+        r#"{"streams":[{"stream":{"a":"b"},"values":[["5","x",{"k":1}]]}]}"#,
+        r#"{"streams":[{"stream":{"a":5},"values":[]}]}"#,
+        r#"{"streams":[{"labels":"{a!=\"b\"}","entries":[]}]}"#,
+        r#"{"streams":[{"labels":"{a=\"b\"} |= \"x\"","entries":[]}]}"#,
+    ] {
+        assert!(decode_json(body.as_bytes()).is_err(), "{body}");
+    }
+    assert!(decode_proto(b"\xff\xff\xff").is_err());
+}
+
+#[test]
+fn streams_are_checked_and_enriched() {
+    let limits = Limits { label_names_max: 2, label_value_bytes_max: 8, ..Limits::default() };
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
+    let check = |given: &[(&str, &str)]| {
+        validate::labels(&pairs(given), &limits)
+            .map(|labels| labels.to_string())
+            .map_err(|error| error.reason)
+    };
+    assert_eq!(check(&[("app", "x")]), Ok(r#"{app="x", service_name="x"}"#.to_owned()));
+    assert_eq!(check(&[("z", "x"), ("e", "")]), Ok(r#"{service_name="unknown_service", z="x"}"#.to_owned()));
+    assert!(check(&[("a", "1"), ("b", "2")]).is_ok());
+    assert_eq!(check(&[("a", "1"), ("b", "2"), ("c", "3")]), Err("max_label_names_per_series"));
+    assert_eq!(check(&[("a", "1"), ("a", "2")]), Err("duplicate_label_names"));
+    assert_eq!(check(&[("a", "123456789")]), Err("label_value_too_long"));
+    assert_eq!(check(&[("a.b", "1")]), Err("invalid_labels"));
+    assert_eq!(check(&[]), Err("missing_labels"));
+    let limits = Limits { truncates_lines: true, line_bytes_max: Some(3), ..limits };
+    let entry = LogEntry { line: "aéb error".to_owned(), ..LogEntry::default() };
+    let labels = validate::labels(&pairs(&[("a", "1")]), &limits).expect("valid");
+    let enriched = validate::enrich(&labels, vec![entry], &limits);
+    assert_eq!((enriched[0].line.as_str(), enriched[0].structured_metadata[0].1.as_str()), ("aé", "unknown"));
+}

@@ -1,0 +1,362 @@
+//! The real binary: pushed to over every protocol, asked, killed and asked again.
+
+#[path = "end_to_end/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use prost::Message;
+use serde_json::{Value, json};
+use server::Server;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use wire::delivery::deliver_request::Message as Incoming;
+use wire::delivery::deliver_response::Message as Outgoing;
+use wire::delivery::delivery_client::DeliveryClient;
+use wire::delivery::{Batch, DeliverRequest, Hello, Label, Line, SourceLines};
+use wire::logs::logs_query_client::LogsQueryClient;
+use wire::logs::query_response::Part;
+use wire::loki::{EntryAdapter, LabelPairAdapter, PushRequest, StreamAdapter};
+
+const SELECTOR: &str = "{containers=\"host1/web\"}";
+
+fn json_push(at: i64, lines: &[&str]) -> String {
+    let values: Vec<Value> =
+        lines.iter().enumerate().map(|(idx, line)| json!([(at + idx as i64).to_string(), line])).collect();
+    json!({ "streams": [{ "stream": { "containers": "host1/web" }, "values": values }] }).to_string()
+}
+
+fn proto_push(at: i64, line: &str) -> Vec<u8> {
+    let timestamp = prost_types::Timestamp {
+        seconds: at.div_euclid(1_000_000_000),
+        nanos: at.rem_euclid(1_000_000_000) as i32,
+    };
+    let entry = EntryAdapter {
+        timestamp: Some(timestamp),
+        line: line.to_owned(),
+        structured_metadata: vec![LabelPairAdapter { name: "trace".to_owned(), value: "t1".to_owned() }],
+        parsed: Vec::new(),
+    };
+    let stream = StreamAdapter { labels: SELECTOR.to_owned(), entries: vec![entry], hash: 0 };
+    let message = PushRequest { streams: vec![stream] }.encode_to_vec();
+    snap::raw::Encoder::new().compress_vec(&message).expect("compresses")
+}
+
+/// The lines of a range query, newest first.
+async fn lines(server: &Server, query: &str) -> Vec<String> {
+    let answer = server.get_json("/loki/api/v1/query_range", &[("query", query), ("limit", "1000")]).await;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for stream in answer["data"]["result"].as_array().expect("streams") {
+        for value in stream["values"].as_array().expect("values") {
+            let text = |idx: usize| value[idx].as_str().expect("a string").to_owned();
+            lines.push((text(0), text(1)));
+        }
+    }
+    lines.sort();
+    lines.into_iter().rev().map(|(_, line)| line).collect()
+}
+
+#[tokio::test]
+async fn lines_survive_a_kill() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(dir.path(), "auth_enabled: false\n").await;
+    let at = server.now_ns();
+    let pushed = server
+        .post("/loki/api/v1/push", "application/json", json_push(at, &["GET / 200", "GET /x 404"]).into())
+        .await;
+    assert_eq!(pushed, (204, String::new()));
+    let pushed =
+        server.post("/loki/api/v1/push", "application/x-protobuf", proto_push(at + 5, "over protobuf")).await;
+    assert_eq!(pushed, (204, String::new()));
+    let expected = ["over protobuf", "GET /x 404", "GET / 200"];
+    assert_eq!(lines(&server, SELECTOR).await, expected);
+    server.kill();
+    server.restart().await;
+    assert_eq!(lines(&server, SELECTOR).await, expected);
+    assert_eq!(
+        lines(&server, &format!("{SELECTOR} |~ \"HTTP|GET\" |~ \"[4-5][0-9][0-9]\"")).await,
+        ["GET /x 404"]
+    );
+    let answer = server
+        .get_json("/loki/api/v1/query", &[("query", &format!("sum(count_over_time({SELECTOR}[10m]))"))])
+        .await;
+    assert_eq!(answer["data"]["result"][0]["value"][1], "3");
+    // What is sent again is there once.
+    server
+        .post("/loki/api/v1/push", "application/json", json_push(at, &["GET / 200", "GET /x 404"]).into())
+        .await;
+    assert_eq!(lines(&server, SELECTOR).await, expected);
+}
+
+#[tokio::test]
+async fn the_api_answers_as_the_original_does() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), "auth_enabled: false\n").await;
+    let at = server.now_ns();
+    server.post("/loki/api/v1/push", "application/x-protobuf", proto_push(at, "{\"code\":5}")).await;
+    for (path, params, status, body) in [
+        ("/ready", &[][..], 200, "ready\n"),
+        ("/loki/api/v1/labels", &[], 200, r#"{"status":"success","data":["containers","service_name"]}"#),
+        ("/loki/api/v1/label/nope/values", &[], 200, r#"{"status":"success"}"#),
+        (
+            "/loki/api/v1/series",
+            &[("match", SELECTOR)],
+            200,
+            r#"{"status":"success","data":[{"containers":"host1/web","service_name":"unknown_service"}]}"#,
+        ),
+        (
+            "/loki/api/v1/format_query",
+            &[("query", "{a=\"b\"}|=\"x\"")],
+            200,
+            r#"{"status":"success","data":"{a=\"b\"} |= \"x\""}"#,
+        ),
+        ("/loki/api/v1/patterns", &[("query", SELECTOR)], 501, "/loki/api/v1/patterns is not built yet\n"),
+        ("/rules/test/test", &[], 404, "404 page not found\n"),
+        ("/alertmanager/api/v2/status", &[], 404, "404 page not found\n"),
+        ("/loki/api/v1/rules", &[], 404, "no rule groups found\n"),
+        (
+            "/loki/api/v1/tail",
+            &[("query", SELECTOR), ("delay_for", "6")],
+            400,
+            "delay_for can't be greater than 5\n",
+        ),
+        (
+            "/loki/api/v1/query_range",
+            &[("query", SELECTOR), ("limit", "0")],
+            400,
+            "limit must be a positive value\n",
+        ),
+        (
+            "/loki/api/v1/query_range",
+            &[("query", SELECTOR), ("direction", "up")],
+            400,
+            "invalid direction 'up'\n",
+        ),
+        (
+            "/loki/api/v1/query_range",
+            &[("query", SELECTOR), ("limit", "5001")],
+            400,
+            "max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)\n",
+        ),
+        (
+            "/loki/api/v1/query_range",
+            &[("query", SELECTOR), ("start", "20"), ("end", "10")],
+            400,
+            "end timestamp must not be before or equal to start time\n",
+        ),
+        (
+            "/loki/api/v1/query",
+            &[("query", SELECTOR)],
+            400,
+            "log queries are not supported as an instant query type, please change your query to a range query type\n",
+        ),
+        (
+            "/loki/api/v1/query_range",
+            &[("query", "{a=\"b\"")],
+            400,
+            "parse error at line 1, col 7: syntax error: unexpected $end, expecting } or ,\n",
+        ),
+    ] {
+        assert_eq!(server.get(path, params).await, (status, body.to_owned()), "{path} {params:?}");
+    }
+    let flags = [("X-Loki-Response-Encoding-Flags", "categorize-labels")];
+    let query = format!("{SELECTOR} | json");
+    let (_, body) = server.get_with("/loki/api/v1/query_range", &[("query", &query)], &flags).await;
+    let expected = format!(
+        "{{\"status\":\"success\",\"data\":{{\"resultType\":\"streams\",\"encodingFlags\":[\"categorize-labels\"],\"result\":[{{\
+         \"stream\":{{\"containers\":\"host1/web\",\"service_name\":\"unknown_service\"}},\"values\":[[\"{at}\",\"{{\\\"code\\\":5}}\",\
+         {{\"structuredMetadata\":{{\"detected_level\":\"unknown\",\"trace\":\"t1\"}},\"parsed\":{{\"code\":\"5\"}}}}]]}}],\"stats\":{{"
+    );
+    assert!(body.starts_with(&expected), "{body}\n{expected}");
+    let answer = server
+        .get_json("/loki/api/v1/query", &[("query", "vector(1)+vector(1)"), ("time", "4000000000")])
+        .await;
+    assert_eq!(answer["data"]["result"], json!([{ "metric": {}, "value": [4_000_000_000u64, "2"] }]));
+}
+
+#[tokio::test]
+async fn bad_bodies_are_refused_and_what_is_valid_is_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config =
+        "auth_enabled: false\ndistributor: {max_recv_msg_size: 64KB}\nlimits_config: {max_line_size: 1KB}\n";
+    let server = Server::start(dir.path(), config).await;
+    let at = server.now_ns();
+    let long = "x".repeat(2000);
+    let half = json_push(at, &["short", &long]);
+    let old = json_push(at - 30 * 86_400_000_000_000, &["old"]);
+    for (kind, body, status, part) in [
+        ("", b"x".to_vec(), 400, "Content-Type"),
+        ("application/json", b"{".to_vec(), 400, "EOF"),
+        ("application/json", b"{\"streams\":[]}".to_vec(), 422, "at least one valid stream"),
+        ("application/x-protobuf", b"garbage".to_vec(), 400, "not valid Snappy"),
+        ("application/json", vec![b' '; 100_000], 413, "distributor.max_recv_msg_size"),
+        ("application/json", half.into_bytes(), 400, "max entry size '1024' bytes exceeded"),
+        ("application/json", old.into_bytes(), 400, "timestamp too old"),
+    ] {
+        let (got, text) = server.post("/loki/api/v1/push", kind, body).await;
+        assert!(got == status && text.contains(part), "{kind}: {got} {text}");
+    }
+    assert_eq!(lines(&server, SELECTOR).await, ["short"]);
+}
+
+#[tokio::test]
+async fn tails_show_what_comes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), "auth_enabled: false\n").await;
+    let at = server.now_ns();
+    server.post("/loki/api/v1/push", "application/json", json_push(at, &["first"]).into()).await;
+    let url = server.url("/loki/api/v1/tail", &[("query", &format!("{SELECTOR} != \"hidden\""))]);
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async(url.replacen("http", "ws", 1)).await.expect("upgrades");
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let frame = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
+        let Frame::Text(text) = frame.expect("a frame").expect("readable") else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        for stream in frame["streams"].as_array().expect("streams") {
+            for value in stream["values"].as_array().expect("values") {
+                seen.push(value[1].as_str().expect("a line").to_owned());
+            }
+        }
+        if seen == ["first"] {
+            let more = json_push(at + 10, &["second", "hidden", "third"]);
+            server.post("/loki/api/v1/push", "application/json", more.into()).await;
+        }
+    }
+    assert_eq!(seen, ["first", "second", "third"]);
+    socket.send(Frame::Close(None)).await.expect("closes");
+    let url = server.url("/loki/api/v1/tail", &[("query", &format!("rate({SELECTOR}[1m])"))]);
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async(url.replacen("http", "ws", 1)).await.expect("upgrades");
+    let frame = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
+    match frame.expect("a frame").expect("readable") {
+        Frame::Close(Some(close)) => {
+            assert_eq!(
+                (u16::from(close.code), close.reason.as_str()),
+                (1011, "only log selector is supported")
+            );
+        }
+        other => assert_eq!(other, Frame::Close(None)),
+    }
+}
+
+fn batch(sequence: u64, at: i64, lines: &[(u64, &str)]) -> DeliverRequest {
+    let label = Label { name: "containers".to_owned(), value: "host1/web".to_owned() };
+    let lines = lines.iter().map(|(offset, text)| Line {
+        timestamp_ns: at + *offset as i64,
+        text: (*text).to_owned(),
+        offset: *offset,
+        ordinal: 0,
+        structured_metadata: Vec::new(),
+    });
+    let source = SourceLines {
+        labels: vec![label],
+        source: "host1/file//var/log/x".to_owned(),
+        generation: 1,
+        lines: lines.collect(),
+    };
+    DeliverRequest { message: Some(Incoming::Batch(Batch { sequence, sources: vec![source] })) }
+}
+
+fn hello() -> DeliverRequest {
+    DeliverRequest {
+        message: Some(Incoming::Hello(Hello { agent: "host1".to_owned(), version: String::new() })),
+    }
+}
+
+#[tokio::test]
+async fn deliveries_are_stored_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Server::start(dir.path(), "auth_enabled: false\n").await;
+    // Late lines are no reason to refuse a delivery.
+    let at = server.now_ns() - 3 * 3_600_000_000_000;
+    let first =
+        vec![hello(), batch(1, at, &[(10, "one"), (20, "two")]), batch(2, at, &[(20, "two"), (30, "three")])];
+    let mut client = DeliveryClient::connect(server.base()).await.expect("connects");
+    let mut answers = client.deliver(futures::stream::iter(first)).await.expect("streams").into_inner();
+    let mut acks = Vec::new();
+    while let Some(answer) = answers.message().await.expect("an answer") {
+        match answer.message {
+            Some(Outgoing::Welcome(welcome)) => assert!(welcome.positions.is_empty()),
+            Some(Outgoing::Ack(ack)) => acks.push((ack.sequence, ack.stored, ack.duplicates, ack.rejected)),
+            other => assert_eq!(other, None),
+        }
+    }
+    assert_eq!(acks, [(1, 2, 0, 0), (2, 1, 1, 0)]);
+    server.kill();
+    server.restart().await;
+    let mut client = DeliveryClient::connect(server.base()).await.expect("connects");
+    let mut answers =
+        client.deliver(futures::stream::iter(vec![hello()])).await.expect("streams").into_inner();
+    let answer = answers.message().await.expect("an answer").expect("welcome");
+    let Some(Outgoing::Welcome(welcome)) = answer.message else { panic!("no welcome: {answer:?}") };
+    let positions: Vec<_> =
+        welcome.positions.iter().map(|p| (p.source.as_str(), p.generation, p.offset)).collect();
+    assert_eq!(positions, [("host1/file//var/log/x", 1, 30)]);
+    let mut client = LogsQueryClient::connect(server.base()).await.expect("connects");
+    let request = wire::logs::RangeRequest {
+        query: SELECTOR.to_owned(),
+        start_ns: at - 1,
+        end_ns: at + 1000,
+        step_ns: 0,
+        limit: 10,
+        forward: true,
+    };
+    let mut parts = client.range(request).await.expect("answers").into_inner();
+    let mut lines = Vec::new();
+    while let Some(part) = parts.message().await.expect("a part") {
+        if let Some(Part::Streams(batch)) = part.part {
+            lines.extend(batch.streams.into_iter().flat_map(|stream| stream.entries).map(|entry| entry.line));
+        }
+    }
+    assert_eq!(lines, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn rules_fire_and_are_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let rules = dir.path().join("rules/fake");
+    std::fs::create_dir_all(&rules).expect("a directory");
+    std::fs::write(
+        rules.join("web.yaml"),
+        "groups:\n- name: web\n  interval: 1s\n  rules:\n  - alert: Errors\n    expr: sum(count_over_time({containers=\"host1/web\"} |= \"error\" [5m])) > 0\n    labels: {severity: page}\n",
+    )
+    .expect("written");
+    let config = format!(
+        "auth_enabled: false\nruler: {{storage: {{type: local, local: {{directory: {}}}}}}}\n",
+        dir.path().join("rules").display()
+    );
+    let server = Server::start(dir.path(), &config).await;
+    let at = server.now_ns();
+    server.post("/loki/api/v1/push", "application/json", json_push(at, &["an error"]).into()).await;
+    let firing = server
+        .await_json("/prometheus/api/v1/alerts", |answer| {
+            answer["data"]["alerts"].as_array().is_some_and(|alerts| !alerts.is_empty())
+        })
+        .await;
+    let alert = &firing["data"]["alerts"][0];
+    assert_eq!((&alert["state"], &alert["value"]), (&json!("firing"), &json!("1e+00")));
+    assert_eq!(alert["labels"], json!({ "alertname": "Errors", "severity": "page" }));
+    let (status, yaml) = server.get("/loki/api/v1/rules/web.yaml/web", &[]).await;
+    assert!(status == 200 && yaml.starts_with("name: web\ninterval: 1s\n"), "{yaml}");
+}
+
+#[tokio::test]
+async fn tenants_are_kept_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), "auth_enabled: true\n").await;
+    let at = server.now_ns();
+    let body = json_push(at, &["of a"]);
+    assert_eq!(
+        server.post("/loki/api/v1/push", "application/json", body.clone().into()).await,
+        (401, "no org id\n".to_owned())
+    );
+    let tenant = |name: &'static str| [("X-Scope-OrgID", name)];
+    let pushed = server.post_with("/loki/api/v1/push", "application/json", body.into(), &tenant("a")).await;
+    assert_eq!(pushed.0, 204);
+    let path = "/loki/api/v1/label/containers/values";
+    let (_, values) = server.get_with(path, &[], &tenant("a")).await;
+    assert_eq!(values, r#"{"status":"success","data":["host1/web"]}"#);
+    let (_, values) = server.get_with(path, &[], &tenant("b")).await;
+    assert_eq!(values, r#"{"status":"success"}"#);
+}
