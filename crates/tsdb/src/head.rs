@@ -130,15 +130,31 @@ impl Head {
         self.series_count.load(Ordering::Relaxed)
     }
 
-    /// The series that a key stands for, if it is known.
+    /// The series that a key stands for, if it is known, as it stands now.
     #[inline]
-    pub(crate) fn find_key(&self, key: &[u8]) -> (KeyHash, Option<SeriesRef>) {
+    pub(crate) fn find_key(&self, key: &[u8]) -> (KeyHash, Option<Resolved>) {
         let hash = self.hasher.hash(key);
         let found = self.keys[hash.table(SHARDS)].lock().find(hash);
-        let series = found.and_then(|series| {
-            self.shard(series).series_ref(slot_of(series)).map(|generation| to_ref(series, generation))
-        });
-        (hash, series)
+        (hash, found.and_then(|series| self.look_up(series, None)))
+    }
+
+    /// A series as it stands now, marked as looked at. A reference with another generation is not that series.
+    #[inline]
+    pub(crate) fn look_up(&self, id: SeriesId, generation: Option<u32>) -> Option<Resolved> {
+        let mut shard = self.shard(id);
+        let current = shard.series_ref(slot_of(id))?;
+        if generation.is_some_and(|generation| generation != current) {
+            return None;
+        }
+        let series = shard.get_mut(slot_of(id), current)?;
+        series.touched = self.epoch.load(Ordering::Relaxed);
+        Some(Resolved {
+            id,
+            generation: current,
+            wal_ref: series.wal_ref,
+            last_time: series.last_time,
+            last_value: series.last_float(),
+        })
     }
 
     /// Remembers which series a key stands for.
@@ -358,6 +374,23 @@ impl Head {
             // Before the index is let go: slots are used again only by who holds it.
             self.forget_keys(|id| self.shard(id).get(slot_of(id)).is_some());
         }
+    }
+}
+
+/// What an appender has to know of a series to check a sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolved {
+    pub(crate) id: SeriesId,
+    pub(crate) generation: u32,
+    pub(crate) wal_ref: u64,
+    pub(crate) last_time: i64,
+    pub(crate) last_value: Option<f64>,
+}
+
+impl Resolved {
+    /// What callers see.
+    pub(crate) fn series_ref(&self) -> SeriesRef {
+        to_ref(self.id, self.generation)
     }
 }
 

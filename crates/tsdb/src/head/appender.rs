@@ -6,9 +6,9 @@ use metric_storage_api::{AppendRejection, Appender, CommitSummary, SeriesRef, St
 use model::{Exemplar, FloatHistogram, Labels, MetricMetadata, TimestampMs};
 
 use super::chunk_files::ClosedChunk;
-use super::series::Applied;
+use super::series::{Applied, check_float};
 use super::validate::{check_histogram, check_labels};
-use super::{SHARDS, SeriesId, from_ref, slot_of};
+use super::{Resolved, SHARDS, SeriesId, from_ref, slot_of};
 use crate::Db;
 use crate::metrics::Count;
 use crate::options::SyncPolicy;
@@ -24,6 +24,8 @@ pub(crate) struct HeadAppender<'a> {
     exemplars: Vec<(Labels, u64, Exemplar)>,
     metadata: Vec<(SeriesId, u32, u64, MetricMetadata)>,
     series_created: u64,
+    /// The series that was resolved last: its sample mostly comes next.
+    resolved: Option<Resolved>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +89,7 @@ impl<'a> HeadAppender<'a> {
             exemplars: Vec::new(),
             metadata: Vec::new(),
             series_created: 0,
+            resolved: None,
         }
     }
 
@@ -187,9 +190,9 @@ impl<'a> HeadAppender<'a> {
 
     fn apply(&mut self) -> Outcome {
         let mut outcome = Outcome { min_time: i64::MAX, max_time: i64::MIN, ..Outcome::default() };
-        // By shard, so that each is locked once; stable, so that a series' samples keep their order.
-        self.samples.sort_by_key(|sample| sample.series as usize & (SHARDS - 1));
-        for group in self.samples.chunk_by(|a, b| (a.series ^ b.series) as usize & (SHARDS - 1) == 0) {
+        for group in
+            by_shard(&self.samples).chunk_by(|a, b| (a.series ^ b.series) as usize & (SHARDS - 1) == 0)
+        {
             self.apply_samples(group, &mut outcome);
         }
         for item in &self.histograms {
@@ -282,6 +285,26 @@ impl<'a> HeadAppender<'a> {
     }
 }
 
+/// The samples by shard, so that each is locked once, and else in their order.
+fn by_shard(samples: &[PendingSample]) -> Vec<PendingSample> {
+    let mut next = [0usize; SHARDS];
+    for sample in samples {
+        next[sample.series as usize & (SHARDS - 1)] += 1;
+    }
+    let mut start = 0;
+    for slot in &mut next {
+        start += std::mem::replace(slot, start);
+    }
+    let Some(first) = samples.first() else { return Vec::new() };
+    let mut sorted = vec![*first; samples.len()];
+    for sample in samples {
+        let slot = &mut next[sample.series as usize & (SHARDS - 1)];
+        sorted[*slot] = *sample;
+        *slot += 1;
+    }
+    sorted
+}
+
 impl Drop for HeadAppender<'_> {
     fn drop(&mut self) {
         self.db.head.active_appenders.fetch_sub(1, Ordering::Relaxed);
@@ -298,8 +321,9 @@ impl Appender for HeadAppender<'_> {
             return self.create(&make_labels()?);
         }
         let (hash, found) = self.db.head.find_key(key);
-        if let Some(series) = found {
-            return Ok(series);
+        if let Some(resolved) = found {
+            self.resolved = found;
+            return Ok(resolved.series_ref());
         }
         let series = self.create(&make_labels()?)?;
         self.db.head.remember_key(hash, series);
@@ -313,14 +337,16 @@ impl Appender for HeadAppender<'_> {
         value: f64,
     ) -> Result<(), AppendRejection> {
         let head = &self.db.head;
-        let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
         let from = head.appendable_from();
-        let (wal_ref, checked) = {
-            let mut shard = head.shard(id);
-            let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
-            series.touched = head.epoch.load(Ordering::Relaxed);
-            (series.wal_ref, series.check(timestamp, value))
+        let resolved = match self.resolved {
+            Some(resolved) if resolved.series_ref() == series => resolved,
+            _ => {
+                let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
+                head.look_up(id, Some(generation)).ok_or(AppendRejection::UnknownSeries)?
+            }
         };
+        let Resolved { id, generation, wal_ref, last_time, last_value } = resolved;
+        let checked = check_float(last_time, last_value, timestamp, value);
         match checked {
             Ok(false) => return Ok(()),
             Ok(true) if timestamp >= from => {}

@@ -99,17 +99,8 @@ impl Series {
     }
 
     /// Whether a float sample may be added, before it is added. `Ok(false)` where it is there already.
-    pub(crate) fn check(&self, timestamp: i64, value: f64) -> std::result::Result<bool, AppendRejection> {
-        if timestamp > self.last_time {
-            return Ok(true);
-        }
-        if timestamp < self.last_time {
-            return Err(AppendRejection::OutOfOrder);
-        }
-        match self.last_float() {
-            Some(last) if last.to_bits() == value.to_bits() => Ok(false),
-            _ => Err(AppendRejection::DuplicateTimestamp),
-        }
+    fn check(&self, timestamp: i64, value: f64) -> std::result::Result<bool, AppendRejection> {
+        check_float(self.last_time, self.last_float(), timestamp, value)
     }
 
     /// The same for a histogram.
@@ -373,6 +364,26 @@ impl Series {
         // Series that start together would all be cut by the same batch: move each a little.
         let jitter = width / 16 * (self.wal_ref % 8) as i64 / 8;
         self.open_min + width - jitter
+    }
+}
+
+/// Whether a float sample may follow a series' newest one. `Ok(false)` where it is that one.
+#[inline]
+pub(crate) fn check_float(
+    last_time: i64,
+    last_value: Option<f64>,
+    timestamp: i64,
+    value: f64,
+) -> std::result::Result<bool, AppendRejection> {
+    if timestamp > last_time {
+        return Ok(true);
+    }
+    if timestamp < last_time {
+        return Err(AppendRejection::OutOfOrder);
+    }
+    match last_value {
+        Some(last) if last.to_bits() == value.to_bits() => Ok(false),
+        _ => Err(AppendRejection::DuplicateTimestamp),
     }
 }
 
