@@ -1,3 +1,7 @@
 //! The service in Alertmanager's role.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::run_main::<alert_manager::AlertProgram>()
+}

@@ -1,0 +1,169 @@
+//! Alerts as they are received and merged.
+
+use std::cmp::Ordering;
+
+use model::{Labels, TimestampNs};
+
+/// What identifies an alert: a hash of its labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint(pub u64);
+
+impl Fingerprint {
+    /// FNV-1a over sorted names and values, each followed by 0xff.
+    pub fn of(labels: &Labels) -> Self {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut add = |bytes: &[u8]| {
+            for byte in bytes {
+                hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        for (name, value) in labels.iter() {
+            add(name.as_bytes());
+            add(&[0xff]);
+            add(value.as_bytes());
+            add(&[0xff]);
+        }
+        Self(hash)
+    }
+}
+
+/// 16 hexadecimal digits.
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// An alert. Times are ns since the epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// What identifies it.
+    pub labels: Labels,
+    /// What explains it.
+    pub annotations: Labels,
+    /// Since when.
+    pub starts_at: TimestampNs,
+    /// Until when it is believed; in the past: resolved.
+    pub ends_at: TimestampNs,
+    /// When it was last received.
+    pub updated_at: TimestampNs,
+    /// Whether `ends_at` is our guess, as its sender set none.
+    pub timeout: bool,
+    /// Where it comes from.
+    pub generator_url: String,
+    /// The hash of the labels.
+    pub fingerprint: Fingerprint,
+}
+
+impl Alert {
+    /// Whether it is over at `now`.
+    pub fn is_resolved(&self, now: TimestampNs) -> bool {
+        self.ends_at <= now
+    }
+
+    /// The alert's name, may be empty.
+    pub fn name(&self) -> &str {
+        self.labels.value("alertname")
+    }
+
+    /// What remains of an alert and a newer report of it.
+    pub fn merge(old: &Self, new: Self) -> Self {
+        let overlaps = (new.ends_at > old.starts_at && new.ends_at < old.ends_at)
+            || (new.starts_at > old.starts_at && new.starts_at < old.ends_at);
+        if !overlaps {
+            return new;
+        }
+        let (older, newer) = if new.updated_at < old.updated_at { (&new, old) } else { (old, &new) };
+        let mut merged = newer.clone();
+        merged.starts_at = older.starts_at.min(newer.starts_at);
+        let received = newer.updated_at;
+        if newer.is_resolved(received) {
+            // Of two resolutions the later one counts.
+            if older.is_resolved(received) && older.ends_at > newer.ends_at {
+                merged.ends_at = older.ends_at;
+            }
+        } else if older.ends_at > newer.ends_at && !older.timeout {
+            merged.ends_at = older.ends_at;
+        }
+        merged
+    }
+}
+
+/// The order of alerts in a notification: by job, by instance, then by all labels.
+pub fn compare(a: &Labels, b: &Labels) -> Ordering {
+    for name in ["job", "instance"] {
+        let order = match (a.get(name), b.get(name)) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => a.cmp(b),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert(starts_at: i64, ends_at: i64, updated_at: i64, timeout: bool) -> Alert {
+        let labels = Labels::from_pairs([("alertname", "A")]);
+        let fingerprint = Fingerprint::of(&labels);
+        Alert {
+            labels,
+            annotations: Labels::empty(),
+            starts_at,
+            ends_at,
+            updated_at,
+            timeout,
+            generator_url: String::new(),
+            fingerprint,
+        }
+    }
+
+    #[test]
+    fn merging_keeps_the_earliest_start_and_the_right_end() {
+        for (old, new, expected) in [
+            // A repeated report moves the end.
+            (alert(10, 100, 20, true), alert(30, 120, 30, true), (10, 120)),
+            // A guess that ends earlier is kept as it is newer.
+            (alert(10, 100, 20, true), alert(10, 90, 30, true), (10, 90)),
+            // An end that a sender has set and that is later wins.
+            (alert(10, 100, 20, false), alert(10, 90, 30, true), (10, 100)),
+            // Resolved now.
+            (alert(10, 100, 20, true), alert(10, 30, 30, false), (10, 30)),
+            // No overlap: a new occurrence.
+            (alert(10, 20, 20, false), alert(50, 100, 50, true), (50, 100)),
+        ] {
+            let merged = Alert::merge(&old, new.clone());
+            assert_eq!((merged.starts_at, merged.ends_at), expected, "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn alerts_are_ordered_by_job_and_instance_first() {
+        let set = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied());
+        let mut all = [
+            set(&[("a", "1")]),
+            set(&[("job", "b"), ("a", "1")]),
+            set(&[("job", "a"), ("instance", "2")]),
+            set(&[("job", "a"), ("instance", "1"), ("z", "1")]),
+            set(&[("job", "a")]),
+        ];
+        all.sort_by(compare);
+        let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                r#"{instance="1", job="a", z="1"}"#,
+                r#"{instance="2", job="a"}"#,
+                r#"{job="a"}"#,
+                r#"{a="1", job="b"}"#,
+                r#"{a="1"}"#
+            ]
+        );
+    }
+}

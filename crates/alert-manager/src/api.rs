@@ -1,0 +1,99 @@
+//! HTTP: API v2 as Alertmanager's, and our own beside it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::sync::Semaphore;
+
+use crate::manager::Manager;
+
+mod alerts;
+mod extra;
+mod query;
+mod silences;
+mod status;
+
+/// What handlers work with.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// The manager.
+    pub manager: Manager,
+    gets: Arc<Semaphore>,
+}
+
+impl Api {
+    /// `gets_max`: GET requests at a time; over it 503.
+    pub fn new(manager: Manager, gets_max: usize) -> Self {
+        Self { manager, gets: Arc::new(Semaphore::new(gets_max)) }
+    }
+
+    /// The routes, without what every service has.
+    pub fn routes(self) -> Router {
+        let v2 = Router::new()
+            .route("/status", get(status::status))
+            .route("/receivers", get(status::receivers))
+            .route("/alerts", get(alerts::list).post(alerts::post))
+            .route("/alerts/groups", get(alerts::groups))
+            .route("/silences", get(silences::list).post(silences::post))
+            .route("/silence/{id}", get(silences::get).delete(silences::delete));
+        let own = Router::new().route("/history", get(extra::history)).route("/route", get(extra::route));
+        Router::new()
+            .nest("/api/v2", v2)
+            .nest("/api/watchbell/v1", own)
+            .layer(from_fn_with_state(self.clone(), bounded))
+            .route("/api/v1/{*rest}", any(gone))
+            .route("/", get(extra::home))
+            .with_state(self)
+    }
+}
+
+/// Bounds concurrent GETs, and keeps answers out of caches.
+async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let permit = match *request.method() == Method::GET {
+        true => match Arc::clone(&api.gets).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => {
+                api.manager.metrics().get_limited.inc();
+                let text = "Limit of concurrent GET requests reached, try again later, or raise --web.get-concurrency.\n";
+                return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+            }
+        },
+        false => None,
+    };
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    drop(permit);
+    response
+}
+
+async fn gone() -> Response {
+    let body = serde_json::json!({
+        "status": "deprecated",
+        "error": "The Alertmanager v1 API was deprecated in version 0.16.0 and is removed as of version 0.27.0 - please use the equivalent route in the v2 API",
+    });
+    json(StatusCode::GONE, &body)
+}
+
+/// An answer in JSON.
+fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// An error as the API has it: a JSON string.
+fn error(status: StatusCode, message: impl std::fmt::Display) -> Response {
+    json(status, &message.to_string())
+}
+
+/// A body or parameter that does not have the form that the API describes.
+fn invalid(status: StatusCode, message: impl std::fmt::Display) -> Response {
+    json(status, &serde_json::json!({ "code": status.as_u16(), "message": message.to_string() }))
+}

@@ -1,0 +1,39 @@
+//! `/api/v2/status` and `/api/v2/receivers`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Api;
+use crate::times::rfc3339_ms;
+
+pub(super) async fn status(State(api): State<Api>) -> Response {
+    let config = Arc::clone(api.manager.dispatcher().config());
+    let body = json!({
+        "cluster": { "peers": [], "status": "disabled" },
+        "config": { "original": config.masked },
+        "uptime": rfc3339_ms(api.manager.started_at()),
+        "versionInfo": {
+            "branch": "",
+            "buildDate": "",
+            "buildUser": "",
+            "goVersion": "",
+            "revision": "",
+            "version": env!("CARGO_PKG_VERSION"),
+        },
+    });
+    super::json(StatusCode::OK, &body)
+}
+
+pub(super) async fn receivers(State(api): State<Api>) -> Response {
+    let config = Arc::clone(api.manager.dispatcher().config());
+    let shown: Vec<Value> = config
+        .receivers
+        .iter()
+        .map(|receiver| json!({ "name": receiver.name, "labels": receiver.labels }))
+        .collect();
+    super::json(StatusCode::OK, &shown)
+}

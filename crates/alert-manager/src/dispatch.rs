@@ -1,0 +1,386 @@
+//! Who is told what and when: a state machine without I/O.
+//!
+//! Its owner feeds it events with the time, carries out the actions and comes back at [`Dispatcher::next_wakeup`]. Groups,
+//! repeats, inhibition, silences and time intervals are decided here and nowhere else, so that a virtual clock tests all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use model::{Labels, TimestampNs};
+
+use crate::alert::{Alert, Fingerprint};
+use crate::config::{Config, Route};
+use crate::inhibitor::Inhibitor;
+use crate::notification_log::{LogEntry, NotificationLog, Reason};
+use crate::routing;
+use crate::silences::Silences;
+use crate::times::{ns, seconds};
+
+mod flush;
+mod view;
+
+pub use view::{AlertFilter, AlertView};
+
+/// A group's number; not used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupId(pub u64);
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Alerts were received.
+    Alerts(Vec<Alert>),
+    /// Time has passed.
+    Tick,
+    /// A notification is through, or given up.
+    Delivered(Delivered),
+    /// The configuration is another one.
+    Reload(Arc<Config>),
+}
+
+/// The end of a notification.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The group.
+    pub group: GroupId,
+    /// The group's flush.
+    pub flush: u64,
+    /// Which of the receiver's integrations.
+    pub position: usize,
+    /// What has been stored in the log, where it is through.
+    pub entry: Option<LogEntry>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Action {
+    /// Tell somebody; answer with [`Event::Delivered`] before the deadline.
+    Notify(Box<Notification>),
+    /// An alert has begun or ended.
+    Transition {
+        /// The alert.
+        alert: Arc<Alert>,
+        /// Whether it has ended.
+        resolved: bool,
+    },
+    /// Alerts were kept back.
+    Suppressed {
+        /// `inhibition`, `silence`, `mute_time_interval` or `active_time_interval`.
+        reason: &'static str,
+        /// How many.
+        alerts: usize,
+        /// Whose.
+        group_key: String,
+    },
+    /// An alert was refused as there are too many with its name.
+    Limited,
+}
+
+/// A message to one integration.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// The group.
+    pub group: GroupId,
+    /// The group's flush.
+    pub flush: u64,
+    /// The receiver.
+    pub receiver: String,
+    /// Which of the receiver's integrations.
+    pub position: usize,
+    /// The group's key.
+    pub group_key: String,
+    /// The group's labels.
+    pub group_labels: Labels,
+    /// The route's labels; templates.
+    pub route_labels: BTreeMap<String, String>,
+    /// The alerts, in order; empty: nothing is sent, but it is logged.
+    pub alerts: Vec<Arc<Alert>>,
+    /// Why.
+    pub reason: Reason,
+    /// What to store once it is through.
+    pub entry: LogEntry,
+    /// As of when the alerts are judged.
+    pub now: TimestampNs,
+    /// When to give up.
+    pub deadline: TimestampNs,
+}
+
+/// Settings that are flags.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatchOptions {
+    /// How long the log is kept at most, in ns.
+    pub retention_ns: i64,
+    /// The most alerts of a name; 0: no limit.
+    pub per_alertname_max: usize,
+    /// No group is flushed before.
+    pub not_before: TimestampNs,
+}
+
+#[derive(Debug)]
+struct Stored {
+    alert: Arc<Alert>,
+    routes: Arc<[usize]>,
+}
+
+#[derive(Debug)]
+struct Group {
+    route: usize,
+    labels: Labels,
+    key: String,
+    alerts: BTreeMap<Fingerprint, Arc<Alert>>,
+    next_flush: TimestampNs,
+    has_flushed: bool,
+    flush: u64,
+    outstanding: BTreeSet<usize>,
+    failed: bool,
+    /// Resolved alerts of the flush under way, with when they were last received.
+    resolving: Vec<(Fingerprint, TimestampNs)>,
+    muted_by: Vec<String>,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Dispatcher {
+    config: Arc<Config>,
+    options: DispatchOptions,
+    alerts: HashMap<Fingerprint, Stored>,
+    per_name: HashMap<String, usize>,
+    groups: BTreeMap<GroupId, Group>,
+    by_labels: HashMap<(usize, Labels), GroupId>,
+    due: BTreeSet<(TimestampNs, GroupId)>,
+    next_group: u64,
+    inhibitor: Inhibitor,
+    /// The silences.
+    pub silences: Silences,
+    /// The notification log.
+    pub log: NotificationLog,
+}
+
+impl Dispatcher {
+    /// No alerts yet.
+    pub fn new(
+        config: Arc<Config>,
+        options: DispatchOptions,
+        silences: Silences,
+        log: NotificationLog,
+    ) -> Self {
+        let inhibitor = Inhibitor::new(&config.inhibit_rules);
+        Self {
+            config,
+            options,
+            alerts: HashMap::new(),
+            per_name: HashMap::new(),
+            groups: BTreeMap::new(),
+            by_labels: HashMap::new(),
+            due: BTreeSet::new(),
+            next_group: 0,
+            inhibitor,
+            silences,
+            log,
+        }
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// When the next tick is due.
+    pub fn next_wakeup(&self) -> Option<TimestampNs> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// How many groups there are.
+    pub fn groups_len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Takes an event in and says what is to be done.
+    pub fn step(&mut self, now: TimestampNs, event: Event) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Alerts(alerts) => {
+                for alert in alerts {
+                    self.receive(alert, now, &mut actions);
+                }
+            }
+            Event::Tick => {}
+            Event::Delivered(delivered) => self.delivered(delivered),
+            Event::Reload(config) => self.reload(config, now),
+        }
+        while let Some((at, group)) = self.due.first().copied() {
+            if at > now {
+                break;
+            }
+            self.due.remove(&(at, group));
+            self.flush(group, now, &mut actions);
+        }
+        actions
+    }
+
+    fn receive(&mut self, alert: Alert, now: TimestampNs, actions: &mut Vec<Action>) {
+        let fingerprint = alert.fingerprint;
+        let known = self.alerts.get(&fingerprint).map(|stored| Arc::clone(&stored.alert));
+        if known.is_none() {
+            let count = self.per_name.entry(alert.name().to_owned()).or_default();
+            if self.options.per_alertname_max > 0 && *count >= self.options.per_alertname_max {
+                actions.push(Action::Limited);
+                return;
+            }
+            *count += 1;
+        }
+        let was_active = known.as_ref().is_some_and(|alert| !alert.is_resolved(now));
+        let merged = Arc::new(match &known {
+            Some(known) => Alert::merge(known, alert),
+            None => alert,
+        });
+        let is_active = !merged.is_resolved(now);
+        if was_active != is_active {
+            actions.push(Action::Transition { alert: Arc::clone(&merged), resolved: !is_active });
+        }
+        if known.is_none() {
+            self.inhibitor.add(&merged);
+        }
+        let routes: Arc<[usize]> = match self.alerts.get(&fingerprint) {
+            Some(stored) => Arc::clone(&stored.routes),
+            None => routing::matching(&self.config.routes, &merged.labels).into(),
+        };
+        self.alerts.insert(fingerprint, Stored { alert: Arc::clone(&merged), routes: Arc::clone(&routes) });
+        for route in routes.iter() {
+            self.join_group(*route, &merged, now);
+        }
+    }
+
+    fn join_group(&mut self, idx: usize, alert: &Arc<Alert>, now: TimestampNs) {
+        let config = Arc::clone(&self.config);
+        let route = &config.routes[idx];
+        let labels = routing::group_labels(route, &alert.labels);
+        let id = match self.by_labels.get(&(idx, labels.clone())) {
+            Some(id) => *id,
+            None => self.make_group(idx, route, labels, now),
+        };
+        let not_before = self.options.not_before;
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        group.alerts.insert(alert.fingerprint, Arc::clone(alert));
+        // An alert that has waited elsewhere for as long does not wait again.
+        if !group.has_flushed && alert.starts_at.saturating_add(ns(route.group_wait)) < now {
+            self.due.remove(&(group.next_flush, id));
+            group.next_flush = now.max(not_before);
+            self.due.insert((group.next_flush, id));
+        }
+    }
+
+    fn make_group(&mut self, idx: usize, route: &Route, labels: Labels, now: TimestampNs) -> GroupId {
+        self.next_group += 1;
+        let id = GroupId(self.next_group);
+        let next_flush = (now + ns(route.group_wait)).max(self.options.not_before);
+        let group = Group {
+            route: idx,
+            key: routing::group_key(route, &labels),
+            labels: labels.clone(),
+            alerts: BTreeMap::new(),
+            next_flush,
+            has_flushed: false,
+            flush: 0,
+            outstanding: BTreeSet::new(),
+            failed: false,
+            resolving: Vec::new(),
+            muted_by: Vec::new(),
+        };
+        self.groups.insert(id, group);
+        self.by_labels.insert((idx, labels), id);
+        self.due.insert((next_flush, id));
+        id
+    }
+
+    fn remove_group(&mut self, id: GroupId) {
+        if let Some(group) = self.groups.remove(&id) {
+            self.due.remove(&(group.next_flush, id));
+            self.by_labels.remove(&(group.route, group.labels));
+        }
+    }
+
+    fn delivered(&mut self, delivered: Delivered) {
+        let Delivered { group: id, flush, position, entry } = delivered;
+        let succeeded = entry.is_some();
+        if let Some(entry) = entry {
+            self.log.apply(entry);
+        }
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.flush == flush) else {
+            return;
+        };
+        if group.outstanding.remove(&position) {
+            group.failed |= !succeeded;
+            self.finish_flush(id);
+        }
+    }
+
+    /// Once all integrations have been told, resolved alerts have done their part.
+    fn finish_flush(&mut self, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id).filter(|group| group.outstanding.is_empty()) else {
+            return;
+        };
+        let resolving = std::mem::take(&mut group.resolving);
+        if group.failed {
+            return;
+        }
+        for (fingerprint, updated_at) in resolving {
+            if group.alerts.get(&fingerprint).is_some_and(|alert| alert.updated_at == updated_at) {
+                group.alerts.remove(&fingerprint);
+            }
+        }
+        if group.alerts.is_empty() {
+            self.remove_group(id);
+        }
+    }
+
+    fn reload(&mut self, config: Arc<Config>, now: TimestampNs) {
+        self.inhibitor = Inhibitor::new(&config.inhibit_rules);
+        self.config = config;
+        self.groups.clear();
+        self.by_labels.clear();
+        self.due.clear();
+        let mut alerts: Vec<Arc<Alert>> =
+            self.alerts.values().map(|stored| Arc::clone(&stored.alert)).collect();
+        alerts.sort_by_key(|alert| alert.fingerprint);
+        for alert in alerts {
+            self.inhibitor.add(&alert);
+            let routes: Arc<[usize]> = routing::matching(&self.config.routes, &alert.labels).into();
+            for route in routes.iter() {
+                self.join_group(*route, &alert, now);
+            }
+            self.alerts.insert(alert.fingerprint, Stored { alert, routes });
+        }
+    }
+
+    /// Forgets alerts that are resolved; their groups keep them until they have been told.
+    pub fn collect_garbage(&mut self, now: TimestampNs) {
+        let mut gone: Vec<Arc<Alert>> = self
+            .alerts
+            .values()
+            .filter(|stored| stored.alert.is_resolved(now))
+            .map(|stored| Arc::clone(&stored.alert))
+            .collect();
+        gone.sort_by_key(|alert| alert.fingerprint);
+        for alert in gone {
+            self.alerts.remove(&alert.fingerprint);
+            self.inhibitor.remove(&alert);
+            if let Some(count) = self.per_name.get_mut(alert.name()) {
+                *count -= 1;
+                if *count == 0 {
+                    self.per_name.remove(alert.name());
+                }
+            }
+        }
+    }
+}
+
+/// How long a group's notifications may take.
+fn flush_timeout_ns(route: &Route) -> i64 {
+    ns(route.group_interval).max(seconds(10))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! One flush of a group: what is kept back, and who is told the rest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::TimestampNs;
+
+use super::{Action, Dispatcher, GroupId, Notification, flush_timeout_ns};
+use crate::alert::{self, Alert};
+use crate::config::{Config, Integration, Route};
+use crate::notification_log::{LogEntry, NotificationLog, Present};
+use crate::times::ns;
+
+impl Dispatcher {
+    pub(super) fn flush(&mut self, id: GroupId, now: TimestampNs, actions: &mut Vec<Action>) {
+        let config = Arc::clone(&self.config);
+        let Some(group) = self.groups.get_mut(&id) else {
+            return;
+        };
+        let route = &config.routes[group.route];
+        group.has_flushed = true;
+        group.flush += 1;
+        group.failed = false;
+        // What is still under way has had its time; a late success is logged all the same.
+        group.outstanding.clear();
+        group.muted_by.clear();
+        group.next_flush = now + ns(route.group_interval);
+        self.due.insert((group.next_flush, id));
+        let mut alerts: Vec<Arc<Alert>> = group.alerts.values().cloned().collect();
+        alerts.sort_by(|a, b| alert::compare(&a.labels, &b.labels));
+        group.resolving = alerts
+            .iter()
+            .filter(|alert| alert.is_resolved(now))
+            .map(|alert| (alert.fingerprint, alert.updated_at))
+            .collect();
+        let told = self.not_kept_back(id, route, &config, alerts, now, actions);
+        if !told.is_empty() {
+            self.tell(id, route, &config, &told, now, actions);
+        }
+        self.finish_flush(id);
+    }
+
+    /// The alerts that nothing mutes.
+    fn not_kept_back(
+        &mut self,
+        id: GroupId,
+        route: &Route,
+        config: &Config,
+        mut alerts: Vec<Arc<Alert>>,
+        now: TimestampNs,
+        actions: &mut Vec<Action>,
+    ) -> Vec<Arc<Alert>> {
+        let Some(group) = self.groups.get(&id) else {
+            return Vec::new();
+        };
+        let group_key = group.key.clone();
+        let mut suppressed = |reason: &'static str, alerts: usize| {
+            if alerts > 0 {
+                actions.push(Action::Suppressed { reason, alerts, group_key: group_key.clone() });
+            }
+        };
+        let before = alerts.len();
+        alerts.retain(|alert| self.inhibited_by(&alert.labels, now).is_empty());
+        suppressed("inhibition", before - alerts.len());
+        let contains = |name: &&String| {
+            config.intervals.get(*name).is_some_and(|intervals| intervals.iter().any(|one| one.contains(now)))
+        };
+        let active = &route.active_time_intervals;
+        let muting: Vec<String> = if !active.is_empty() && !active.iter().any(|name| contains(&name)) {
+            suppressed("active_time_interval", alerts.len());
+            active.clone()
+        } else {
+            let muting: Vec<String> = route.mute_time_intervals.iter().filter(contains).cloned().collect();
+            if !muting.is_empty() {
+                suppressed("mute_time_interval", alerts.len());
+            }
+            muting
+        };
+        if !muting.is_empty() {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.muted_by = muting;
+            }
+            return Vec::new();
+        }
+        let before = alerts.len();
+        alerts.retain(|alert| !self.silences.mutes(&alert.labels, now));
+        suppressed("silence", before - alerts.len());
+        alerts
+    }
+
+    fn tell(
+        &mut self,
+        id: GroupId,
+        route: &Route,
+        config: &Config,
+        alerts: &[Arc<Alert>],
+        now: TimestampNs,
+        actions: &mut Vec<Action>,
+    ) {
+        let (Some(receiver), Some(group)) = (config.receiver(&route.receiver), self.groups.get_mut(&id))
+        else {
+            return;
+        };
+        let hashes = |resolved: bool| -> BTreeSet<u64> {
+            alerts.iter().filter(|a| a.is_resolved(now) == resolved).map(|a| a.fingerprint.0).collect()
+        };
+        let (firing, resolved) = (hashes(false), hashes(true));
+        for (position, Integration { idx, send_resolved, kind }) in receiver.integrations.iter().enumerate() {
+            let key = NotificationLog::key(&group.key, &receiver.name, kind.name(), *idx);
+            let present = Present {
+                firing: &firing,
+                resolved: &resolved,
+                send_resolved: *send_resolved,
+                repeat_interval_ns: ns(route.repeat_interval),
+            };
+            let Some(reason) = self.log.decide(&key, &present, now) else {
+                continue;
+            };
+            let told =
+                alerts.iter().filter(|alert| *send_resolved || !alert.is_resolved(now)).cloned().collect();
+            let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));
+            let entry = LogEntry {
+                key,
+                timestamp: now,
+                firing: firing.clone(),
+                resolved: resolved.clone(),
+                expires_at: now.saturating_add(kept_ns),
+            };
+            group.outstanding.insert(position);
+            actions.push(Action::Notify(Box::new(Notification {
+                group: id,
+                flush: group.flush,
+                receiver: receiver.name.clone(),
+                position,
+                group_key: group.key.clone(),
+                group_labels: group.labels.clone(),
+                route_labels: route.labels.clone(),
+                alerts: told,
+                reason,
+                entry,
+                now,
+                deadline: now + flush_timeout_ns(route),
+            })));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What runs beside: the ticker, the history's writer, forgetting, metrics at scrapes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Manager;
+use crate::dispatch::Event;
+use crate::silences::SilenceState;
+
+/// The longest sleep: a clock that was set back must not stop the ticker.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How often the history is written and synced.
+const HISTORY_EVERY: Duration = Duration::from_secs(1);
+
+impl Manager {
+    /// Starts the tasks; they end with the service.
+    pub fn start(&self) {
+        let lifecycle = self.0.lifecycle.clone();
+        let (ticker, writer, keeper) = (self.clone(), self.clone(), self.clone());
+        lifecycle.spawn("dispatch", async move { ticker.tick().await });
+        lifecycle.spawn("history", async move { writer.write_history().await });
+        lifecycle.spawn("maintenance", async move { keeper.maintain().await });
+    }
+
+    async fn tick(&self) {
+        let stopping = self.0.lifecycle.stopping().clone();
+        loop {
+            let next = self.dispatcher().next_wakeup();
+            let left_ns = next.map_or(i64::MAX, |at| at - self.now());
+            let sleep = Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(SLEEP_MAX);
+            tokio::select! {
+                () = tokio::time::sleep(sleep) => {}
+                () = self.0.wake.notified() => continue,
+                () = stopping.cancelled() => return,
+            }
+            if next.is_some_and(|at| at <= self.now()) {
+                self.step(Event::Tick);
+            }
+        }
+    }
+
+    async fn write_history(&self) {
+        let stopping = self.0.lifecycle.stopping().clone();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(HISTORY_EVERY) => {}
+                () = stopping.cancelled() => {
+                    self.flush_history().await;
+                    return;
+                }
+            }
+            self.flush_history().await;
+        }
+    }
+
+    async fn flush_history(&self) {
+        let events = std::mem::take(&mut *self.0.history_queue.lock());
+        if events.is_empty() {
+            return;
+        }
+        let inner = Arc::clone(&self.0);
+        let writing = tokio::task::spawn_blocking(move || {
+            for event in &events {
+                inner.history.record(event)?;
+            }
+            inner.history.sync()
+        });
+        if let Ok(Err(error)) = writing.await {
+            self.0.metrics.history_errors.inc();
+            tracing::error!(error = service::error_chain(&error), "history cannot be written");
+        }
+    }
+
+    async fn maintain(&self) {
+        let stopping = self.0.lifecycle.stopping().clone();
+        let settings = self.0.settings.clone();
+        let mut alerts = tokio::time::interval(settings.alerts_gc_interval.max(Duration::from_millis(100)));
+        let mut state = tokio::time::interval(settings.maintenance_interval.max(Duration::from_millis(100)));
+        loop {
+            tokio::select! {
+                _ = alerts.tick() => {
+                    let now = self.now();
+                    self.dispatcher().collect_garbage(now);
+                }
+                _ = state.tick() => self.forget_old().await,
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+
+    async fn forget_old(&self) {
+        let _change = self.0.silence_changes.lock().await;
+        let now = self.now();
+        let (silences, entries) = {
+            let dispatcher = self.dispatcher();
+            (dispatcher.silences.outdated(now, self.0.settings.retention_ns), dispatcher.log.outdated(now))
+        };
+        let inner = Arc::clone(&self.0);
+        let (gone_silences, gone_entries) = (silences.clone(), entries.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            if !gone_silences.is_empty() || !gone_entries.is_empty() {
+                inner.state.forget(&gone_silences, &gone_entries)?;
+            }
+            inner.state.export()?;
+            if let Err(error) = inner.history.truncate(now) {
+                tracing::error!(error = service::error_chain(&error), "history cannot be truncated");
+            }
+            Ok::<(), state_store::Error>(())
+        });
+        self.0.metrics.maintenance.inc();
+        self.0.metrics.log_maintenance.inc();
+        if let Ok(Err(error)) = work.await {
+            self.0.metrics.maintenance_errors.inc();
+            self.0.metrics.log_maintenance_errors.inc();
+            tracing::error!(error = service::error_chain(&error), "maintenance failed");
+            return;
+        }
+        let mut dispatcher = self.dispatcher();
+        dispatcher.silences.forget(&silences);
+        dispatcher.log.forget(&entries);
+    }
+
+    /// Metrics whose values are counted when they are asked for.
+    pub(super) fn collect_at_scrapes(&self) {
+        let inner = Arc::downgrade(&self.0);
+        self.0.lifecycle.registry().collector(move |collector| {
+            let Some(inner) = inner.upgrade() else {
+                return;
+            };
+            let now = inner.clock.now_ns();
+            let dispatcher = inner.dispatcher.lock();
+            let (active, suppressed) = dispatcher.count_alerts(now);
+            for (state, count) in [("active", active), ("suppressed", suppressed), ("unprocessed", 0)] {
+                let help = "Alerts by state.";
+                collector.gauge("alertmanager_alerts", help, &[("state", state)], count as f64);
+            }
+            for state in [SilenceState::Active, SilenceState::Expired, SilenceState::Pending] {
+                let count = dispatcher.silences.count(state, now) as f64;
+                collector.gauge(
+                    "alertmanager_silences",
+                    "Silences by state.",
+                    &[("state", state.as_str())],
+                    count,
+                );
+            }
+            let groups = dispatcher.groups_len() as f64;
+            collector.gauge("alertmanager_dispatcher_aggregation_groups", "Groups of alerts.", &[], groups);
+        });
+    }
+
+    /// Closes the store; the last thing that happens.
+    pub fn close(&self) -> state_store::Result<()> {
+        self.0.state.close()
+    }
+}

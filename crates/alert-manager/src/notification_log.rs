@@ -1,0 +1,158 @@
+//! What was told to whom, and when: the reason why nobody is told twice.
+
+use std::collections::{BTreeSet, HashMap};
+
+use model::TimestampNs;
+use serde::{Deserialize, Serialize};
+
+/// The last successful notification of a group to one integration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Group, receiver and integration.
+    pub key: String,
+    /// When.
+    pub timestamp: TimestampNs,
+    /// Fingerprints of the alerts that were told as firing.
+    pub firing: BTreeSet<u64>,
+    /// Fingerprints of the alerts that were told as resolved.
+    pub resolved: BTreeSet<u64>,
+    /// When the entry may be forgotten.
+    pub expires_at: TimestampNs,
+}
+
+/// Why somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The group is new.
+    First,
+    /// Alerts have come.
+    NewAlerts,
+    /// Some have gone.
+    SomeResolved,
+    /// All have gone.
+    AllResolved,
+    /// Nothing has changed for long.
+    Repeat,
+}
+
+impl Reason {
+    /// The words that templates and webhooks see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first notification",
+            Self::NewAlerts => "new alerts added",
+            Self::SomeResolved => "some alerts resolved",
+            Self::AllResolved => "all alerts resolved",
+            Self::Repeat => "repeat interval elapsed",
+        }
+    }
+}
+
+/// The log, by key.
+#[derive(Debug, Default)]
+pub struct NotificationLog(HashMap<String, LogEntry>);
+
+/// What a group is now.
+#[derive(Debug)]
+pub struct Present<'p> {
+    /// Fingerprints of its firing alerts.
+    pub firing: &'p BTreeSet<u64>,
+    /// Fingerprints of its resolved alerts.
+    pub resolved: &'p BTreeSet<u64>,
+    /// Whether the integration is told of resolved alerts.
+    pub send_resolved: bool,
+    /// After how long an unchanged group is told again, in ns.
+    pub repeat_interval_ns: i64,
+}
+
+impl NotificationLog {
+    /// The key of a group's notifications to one integration.
+    pub fn key(group_key: &str, receiver: &str, kind: &str, idx: usize) -> String {
+        format!("{group_key}:{receiver}/{kind}/{idx}")
+    }
+
+    /// Takes entries over that have been stored; of two with a key the later one stays.
+    pub fn apply(&mut self, entry: LogEntry) {
+        match self.0.get(&entry.key) {
+            Some(known) if known.timestamp > entry.timestamp => {}
+            _ => drop(self.0.insert(entry.key.clone(), entry)),
+        }
+    }
+
+    /// Whether an integration is to be told, and why.
+    pub fn decide(&self, key: &str, present: &Present<'_>, now: TimestampNs) -> Option<Reason> {
+        let Some(entry) = self.0.get(key).filter(|entry| entry.expires_at > now) else {
+            return (!present.firing.is_empty()).then_some(Reason::First);
+        };
+        if !present.firing.is_subset(&entry.firing) {
+            return Some(Reason::NewAlerts);
+        }
+        if present.firing.is_empty() {
+            return (!entry.firing.is_empty()).then_some(Reason::AllResolved);
+        }
+        if present.send_resolved && !present.resolved.is_subset(&entry.resolved) {
+            return Some(Reason::SomeResolved);
+        }
+        (entry.timestamp < now - present.repeat_interval_ns).then_some(Reason::Repeat)
+    }
+
+    /// The keys of entries that may be forgotten.
+    pub fn outdated(&self, now: TimestampNs) -> Vec<String> {
+        let mut keys: Vec<String> =
+            self.0.values().filter(|entry| entry.expires_at <= now).map(|entry| entry.key.clone()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// Forgets entries.
+    pub fn forget(&mut self, keys: &[String]) {
+        for key in keys {
+            self.0.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_follow_what_was_told() {
+        let set = |hashes: &[u64]| hashes.iter().copied().collect::<BTreeSet<u64>>();
+        let entry = |firing: &[u64], resolved: &[u64]| LogEntry {
+            key: "k".to_owned(),
+            timestamp: 100,
+            firing: set(firing),
+            resolved: set(resolved),
+            expires_at: 1000,
+        };
+        // entry, firing, resolved, send_resolved, now => reason
+        for (logged, firing, resolved, send_resolved, now, expected) in [
+            (None, &[1][..], &[][..], true, 110, Some(Reason::First)),
+            (None, &[], &[1], true, 110, None),
+            (Some(entry(&[1], &[])), &[1], &[], true, 110, None),
+            (Some(entry(&[1], &[])), &[1, 2], &[], true, 110, Some(Reason::NewAlerts)),
+            (Some(entry(&[1, 2], &[])), &[1], &[2], true, 110, Some(Reason::SomeResolved)),
+            (Some(entry(&[1, 2], &[])), &[1], &[2], false, 110, None),
+            (Some(entry(&[1], &[2])), &[1], &[2], true, 110, None),
+            (Some(entry(&[1], &[])), &[], &[1], true, 110, Some(Reason::AllResolved)),
+            (Some(entry(&[1], &[])), &[], &[1], false, 110, Some(Reason::AllResolved)),
+            (Some(entry(&[], &[1])), &[], &[1], true, 110, None),
+            (Some(entry(&[1], &[])), &[1], &[], true, 151, Some(Reason::Repeat)),
+            (Some(entry(&[1], &[])), &[1], &[], true, 1000, Some(Reason::First)),
+        ] {
+            let mut log = NotificationLog::default();
+            if let Some(logged) = logged.clone() {
+                log.apply(logged);
+            }
+            let (firing_set, resolved_set) = (set(firing), set(resolved));
+            let present = Present {
+                firing: &firing_set,
+                resolved: &resolved_set,
+                send_resolved,
+                repeat_interval_ns: 50,
+            };
+            assert_eq!(log.decide("k", &present, now), expected, "{logged:?} {firing:?} {resolved:?} {now}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! A webhook: the notification as JSON.
+
+use serde_json::json;
+
+use super::{NotifyError, Sender, expose};
+use crate::config::WebhookConfig;
+
+pub(super) async fn send(config: &WebhookConfig, sender: &Sender<'_>) -> Result<String, NotifyError> {
+    let url = sender.text(&expose(&config.url).await?)?;
+    sender.post(url.trim(), &body(config.max_alerts, sender), &[], config.timeout).await
+}
+
+fn body(alerts_max: usize, sender: &Sender<'_>) -> serde_json::Value {
+    let data = sender.data();
+    let kept = if alerts_max == 0 { data.alerts.len() } else { alerts_max.min(data.alerts.len()) };
+    json!({
+        "receiver": data.receiver,
+        "status": data.status,
+        "alerts": data.alerts[..kept],
+        "notification_reason": data.notification_reason,
+        "groupLabels": data.group_labels,
+        "commonLabels": data.common_labels,
+        "commonAnnotations": data.common_annotations,
+        "routeLabels": data.route_labels,
+        "externalURL": data.external_url,
+        "version": "4",
+        "groupKey": sender.message.group_key,
+        "truncatedAlerts": data.alerts.len() - kept,
+    })
+}
