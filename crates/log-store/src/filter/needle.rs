@@ -62,12 +62,8 @@ impl Needle {
     /// What one of the slots of a line that contains the needle has to pass, where that can be told.
     pub(crate) fn slot_test(&self) -> Option<SlotTest<'_>> {
         let anchor = self.anchor.as_ref()?;
-        Some(SlotTest {
-            digits: &anchor.digits,
-            open_before: anchor.open_before,
-            open_after: anchor.open_after,
-            word: anchor.word.as_deref(),
-        })
+        let word = anchor.word.as_deref();
+        Some(SlotTest::new(&anchor.digits, anchor.open_before, anchor.open_after, word))
     }
 }
 

@@ -205,16 +205,17 @@ pub(super) struct ColumnData<'a> {
     pub(super) packed: &'a [u8],
 }
 
-/// What a slot's text has to be for a search to go on.
+/// What a slot's text has to be for a search to go on: it holds certain digits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SlotTest<'a> {
-    /// Digits that a number has to have.
-    pub(crate) digits: &'a [u8],
+    /// The digits as a number, and ten to the power of how many they are.
+    value: u64,
+    modulus: u64,
     /// Whether more digits may stand before and after.
-    pub(crate) open_before: bool,
-    pub(crate) open_after: bool,
+    open_before: bool,
+    open_after: bool,
     /// What a hexadecimal word has to contain; `None` where no such word can be meant.
-    pub(crate) word: Option<&'a [u8]>,
+    word: Option<&'a [u8]>,
 }
 
 impl Column {
@@ -410,48 +411,44 @@ impl Column {
     }
 }
 
-impl SlotTest<'_> {
+impl<'a> SlotTest<'a> {
+    /// A test for at most [`DIGITS_MAX`] digits.
+    pub(crate) fn new(digits: &[u8], open_before: bool, open_after: bool, word: Option<&'a [u8]>) -> Self {
+        debug_assert!(digits.len() <= DIGITS_MAX, "more digits than a slot has");
+        let value = digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+        Self { value, modulus: 10u64.pow(digits.len() as u32), open_before, open_after, word }
+    }
+
     /// The only number that passes, whatever zeros stand before it.
     fn exact(&self) -> Option<u64> {
-        if self.open_before || self.open_after || self.digits.len() > DIGITS_MAX {
-            return None;
-        }
-        Some(self.digits.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')))
+        (!self.open_before && !self.open_after).then_some(self.value)
     }
 
     /// Whether a number between the two may pass.
     fn number_between(&self, least: u64, most: u64) -> bool {
-        match self.exact() {
-            Some(exact) => (least..=most).contains(&exact),
-            // Zeros before the number do not count in its value, but may be what is looked for.
-            None => {
-                let significant = self.digits.iter().skip_while(|digit| **digit == b'0').count();
-                most == u64::MAX || significant <= digits_of(most)
-            }
-        }
+        // A number that holds digits is not smaller than they are.
+        self.value <= most && self.exact().is_none_or(|exact| exact >= least)
     }
 
     /// Whether a number, with any zeros before it, may have the digits.
-    fn number(&self, value: u64) -> bool {
+    fn number(&self, mut value: u64) -> bool {
         if let Some(exact) = self.exact() {
             return value == exact;
         }
-        let mut text = [b'0'; 40];
-        let mut rest = value;
-        let mut start = text.len();
-        while rest > 0 {
-            start -= 1;
-            text[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        if !self.open_after {
+            return value % self.modulus == self.value;
         }
-        // Twenty zeros in front: more than any number in a line can have.
-        if self.digits.len() > 20 {
+        // Zeros alone may stand before any number.
+        if self.value == 0 {
             return true;
         }
-        if !self.open_after {
-            return text.ends_with(self.digits);
+        while value >= self.value {
+            if value % self.modulus == self.value {
+                return true;
+            }
+            value /= 10;
         }
-        memchr::memmem::find(&text, self.digits).is_some()
+        false
     }
 }
 
