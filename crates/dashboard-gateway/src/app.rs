@@ -10,6 +10,7 @@ use service::{App, BoxError, Contexts, Failure, Lifecycle, Listener, Site, SiteO
 use state_store::StateStore;
 use sys::{Clock, RealFs, SystemClock};
 use telemetry::Registry;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::attempts::Attempts;
@@ -26,6 +27,8 @@ use crate::users::Users;
 /// How often the dashboards' files and the password reset are looked at, sessions swept and the state exported.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3);
 const EXPORT_INTERVAL: Duration = Duration::from_secs(300);
+/// Passwords that are checked at a time.
+const HASHES_MAX: usize = 2;
 /// How long a query may take.
 const QUERY_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
@@ -85,6 +88,7 @@ impl DashboardGateway {
             users,
             sessions,
             attempts: Attempts::default(),
+            hashing: Semaphore::new(HASHES_MAX),
             dashboards,
             contexts,
             metrics,

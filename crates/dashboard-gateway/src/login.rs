@@ -133,6 +133,8 @@ async fn check_password(
     extensions: &Extensions,
 ) -> Result<Option<Role>, ApiError> {
     let address = extensions.get::<Peer>().map_or([0, 0, 0, 0].into(), |peer| peer.0.ip());
+    // Taken before the failures are looked at: what waits here sees those of the ones before it.
+    let _permit = gateway.hashing.acquire().await.ok();
     let now = gateway.clock.monotonic();
     if let Some(wait) = gateway.attempts.wait(user, address, now) {
         let seconds = wait.as_secs().max(1);

@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
+use model::TenantId;
 use resources::CpuClass;
+use service::TENANT_HEADER;
 use tonic::codec::Streaming;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -40,6 +42,13 @@ enum Call {
     Series(SeriesRequest),
 }
 
+/// Who asks, whose lines, and how they are to be shown.
+struct Asking<'a> {
+    login: &'a Login,
+    tenant: Option<TenantId>,
+    categorize: bool,
+}
+
 /// Answers `path` (as the log server would see it) of the Loki API.
 pub(crate) async fn answer(
     gateway: &Gateway,
@@ -65,7 +74,9 @@ pub(crate) async fn answer(
     };
     let categorize = parts.headers.get("x-loki-response-encoding-flags");
     let categorize = categorize.is_some_and(|flags| flags.as_bytes().starts_with(b"categorize-labels"));
-    match attempt(gateway, login, channel, call, categorize).await? {
+    let tenant = parts.headers.get(TENANT_HEADER).and_then(|name| TenantId::parse(name.to_str().ok()?));
+    let asking = Asking { login, tenant, categorize };
+    match attempt(gateway, asking, channel, call).await? {
         Ok(response) => Ok(response),
         Err(status) if gateway.logs.speaks_no_grpc(&status) => {
             forward(gateway, &gateway.logs, &path_and_query, Request::from_parts(parts, Body::from(form)))
@@ -139,16 +150,19 @@ fn parse(path: &str, params: &Params, now_ns: i64) -> Result<Call, String> {
 
 async fn attempt(
     gateway: &Gateway,
-    login: &Login,
+    asking: Asking<'_>,
     channel: Channel,
     call: Call,
-    categorize: bool,
 ) -> Result<Result<Response, Status>, ApiError> {
     let upstream = &gateway.logs;
-    let scope = gateway
+    let Asking { login, tenant, categorize } = asking;
+    let mut scope = gateway
         .contexts
         .from_headers(&HeaderMap::new(), Some(&login.principal()), CpuClass::Query)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
+    if let Some(tenant) = tenant {
+        scope.context.tenant = tenant;
+    }
     let context = scope.context.clone();
     let mut client = LogsQueryClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let answering = async {

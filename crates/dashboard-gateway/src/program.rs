@@ -96,7 +96,7 @@ impl Flags {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
         let listen_address = self.listen_address.clone().unwrap_or_else(|| listen_address_of(&env));
         let external_url = match self.external_url.as_deref().filter(|url| !url.is_empty()) {
-            Some(url) => Some(parse_url("--web.external-url", &url.replace("%(domain)s", "localhost"))?),
+            Some(url) => Some(parse_url("--web.external-url", &grafana_url(url))?),
             None => None,
         };
         let agent_urls =
@@ -117,6 +117,11 @@ impl Flags {
             web_config: self.web_config,
         })
     }
+}
+
+/// Grafana's placeholders, as its own default has them.
+fn grafana_url(url: &str) -> String {
+    url.replace("%(protocol)s", "http").replace("%(domain)s", "localhost").replace("%(http_port)s", "3000")
 }
 
 fn listen_address_of(env: &impl Fn(&str) -> Option<String>) -> String {

@@ -6,6 +6,7 @@ use parking_lot::RwLock;
 use service::{Contexts, Lifecycle};
 use state_store::StateStore;
 use sys::Clock;
+use tokio::sync::Semaphore;
 
 use crate::attempts::Attempts;
 use crate::dashboards::Dashboards;
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) attempts: Attempts,
+    /// A password hash takes 19 MiB and a core: so many at a time.
+    pub(crate) hashing: Semaphore,
     pub(crate) dashboards: Arc<Dashboards>,
     pub(crate) contexts: Contexts,
     pub(crate) metrics: Upstream,

@@ -11,17 +11,28 @@ use http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 use resources::Principal;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 /// Outcomes that are remembered, so that not every request costs a bcrypt.
 const REMEMBERED_MAX: usize = 100;
+
+/// Passwords that are checked at a time: each takes a core for a while.
+const HASHES_MAX: usize = 2;
 
 /// The hash that an unknown user's password is compared with, so that the time taken does not tell who exists.
 const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
 /// Checks credentials; remembers what it checked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Authenticator {
     remembered: Mutex<HashMap<[u8; 32], bool>>,
+    hashing: Semaphore,
+}
+
+impl Default for Authenticator {
+    fn default() -> Self {
+        Self { remembered: Mutex::default(), hashing: Semaphore::new(HASHES_MAX) }
+    }
 }
 
 impl Authenticator {
@@ -47,6 +58,7 @@ impl Authenticator {
         let right = match remembered {
             Some(right) => right,
             None => {
+                let _permit = self.hashing.acquire().await.ok();
                 let verified = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash));
                 let right = matches!(verified.await, Ok(Ok(true)));
                 let mut remembered = self.remembered.lock();

@@ -158,7 +158,7 @@ impl Lifecycle {
                 }
             }
         };
-        guarded.instrument(tracing::info_span!("task", service = self.0.name, task = name))
+        guarded.instrument(tracing::debug_span!("task", service = self.0.name, task = name))
     }
 
     /// Adds a cleanup; they run in reverse order after all tasks have ended.

@@ -18,9 +18,12 @@ impl Listener {
     /// Binds `address`: `host:port`, `:port` for all interfaces, port 0 for any free one. `flag` is the flag or key that
     /// sets it, for the error.
     pub async fn bind(address: &str, flag: &str) -> Result<Self, Failure> {
-        let target = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
         let fail = |error: io::Error| Failure::usage(refused(address, flag, &error));
-        let socket = TcpListener::bind(&target).await.map_err(fail)?;
+        let bound = match address.strip_prefix(':') {
+            Some(port) => bind_all(port).await,
+            None => TcpListener::bind(address).await,
+        };
+        let socket = bound.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
         Ok(Self { socket, address })
     }
@@ -28,6 +31,16 @@ impl Listener {
     /// The address with the port that was really taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// All interfaces, of IPv6 too where the machine has it.
+async fn bind_all(port: &str) -> io::Result<TcpListener> {
+    match TcpListener::bind(format!("[::]:{port}")).await {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind(format!("0.0.0.0:{port}")).await
+        }
+        bound => bound,
     }
 }
 
@@ -49,6 +62,13 @@ fn refused(address: &str, flag: &str, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_bare_port_listens_on_all_interfaces() {
+        let listener = Listener::bind(":0", "--web.listen-address").await.unwrap();
+        let address = format!("127.0.0.1:{}", listener.address().port());
+        assert!(tokio::net::TcpStream::connect(address).await.is_ok());
+    }
 
     #[tokio::test]
     async fn a_taken_port_names_its_flag() {

@@ -34,8 +34,11 @@ use crate::site::{RoutePattern, Shared};
 use crate::status::text;
 use crate::web_config::Web;
 
-/// How long the head of a request and a TLS handshake may take.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is added to the read timeout for a request's head. hyper counts the time in which a kept connection is idle too, and a
+/// client that comes every five minutes must not meet it just as it closes.
+const IDLE_MARGIN: Duration = Duration::from_secs(37);
 /// After how long without traffic an HTTP/2 connection is asked whether it lives, and how long it has to answer.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// Streams on one HTTP/2 connection.
@@ -72,6 +75,8 @@ pub(crate) async fn serve(site: Arc<Shared>, socket: TcpListener, answers: Answe
         match accepted {
             None => break,
             Some(Ok((stream, peer))) => {
+                // A client of IPv4 on a socket of both is to be seen as one.
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                 let (site, answers) = (Arc::clone(&site), answers.clone());
                 connections.spawn(async move {
                     let _counted = site.connections.count();
@@ -97,7 +102,7 @@ async fn connection(site: Arc<Shared>, stream: TcpStream, peer: SocketAddr, answ
     let Some(tls) = web.tls.clone() else {
         return talk(site, web, stream, peer, answers).await;
     };
-    match tokio::time::timeout(HEAD_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls).accept(stream)).await {
         Ok(Ok(stream)) => talk(site, web, stream, peer, answers).await,
         Ok(Err(error)) => tracing::debug!(peer = %peer, error = %error, "TLS handshake failed"),
         Err(_) => tracing::debug!(peer = %peer, "TLS handshake took too long"),
@@ -113,6 +118,7 @@ async fn talk(
 ) {
     let draining = site.lifecycle.draining().clone();
     let http2 = web.config.http2;
+    let head_timeout = site.options.read_timeout + IDLE_MARGIN;
     let service = service_fn(move |request: Request<Incoming>| {
         let (site, web, answers) = (Arc::clone(&site), Arc::clone(&web), answers.clone());
         async move { Ok::<_, Infallible>(answer(&site, &web, answers, peer, request).await) }
@@ -121,7 +127,7 @@ async fn talk(
     if !http2 {
         builder = builder.http1_only();
     }
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -155,11 +155,7 @@ impl Site {
     pub fn router(&self, http: Router) -> Router {
         let routes = http.merge(self.standard_routes());
         let prefix = self.0.options.route_prefix.trim_end_matches('/');
-        let routes = if prefix.is_empty() {
-            routes
-        } else {
-            Router::new().nest(prefix, routes).route(&format!("{prefix}/"), get(not_found))
-        };
+        let routes = if prefix.is_empty() { routes } else { below(prefix, routes) };
         routes
             .fallback(not_found)
             .method_not_allowed_fallback(method_not_allowed)
@@ -228,6 +224,18 @@ impl Site {
         };
         post(quit.clone()).put(quit)
     }
+}
+
+/// Routes below a path; `nest` alone does not answer the path with a slash at its end.
+fn below(prefix: &str, routes: Router) -> Router {
+    let top = tower::ServiceExt::<Request>::map_request(routes.clone(), |mut request: Request| {
+        let path = request.uri().query().map_or_else(|| "/".to_owned(), |query| format!("/?{query}"));
+        if let Ok(uri) = path.parse() {
+            *request.uri_mut() = uri;
+        }
+        request
+    });
+    Router::new().nest(prefix, routes).route_service(&format!("{prefix}/"), top)
 }
 
 /// A route that is known and not built: answers 501 and names itself.

@@ -25,6 +25,7 @@ struct Running {
 
 fn routes() -> Router {
     Router::new()
+        .route("/", get(|| async { "top" }))
         .route("/hello", get(|| async { "hello" }))
         .route("/panic", get(|| async { panicking().await }))
         .route("/body", post(|body: axum::body::Bytes| async move { body.len().to_string() }))
@@ -157,7 +158,15 @@ async fn reload_and_quit_are_off_unless_asked_for() {
 #[tokio::test]
 async fn a_route_prefix_moves_everything() {
     let running = start(SiteOptions { route_prefix: "/mon/".to_owned(), ..SiteOptions::new("test") }).await;
-    for (path, status) in [("/mon/hello", 200), ("/mon/-/healthy", 200), ("/hello", 404), ("/mon/x", 404)] {
+    for (path, status) in [
+        ("/mon/hello", 200),
+        ("/mon", 200),
+        ("/mon/", 200),
+        ("/mon/-/healthy", 200),
+        ("/", 404),
+        ("/hello", 404),
+        ("/mon/x", 404),
+    ] {
         assert_eq!(running.get(path).await.0, status, "{path}");
     }
 }
@@ -229,4 +238,66 @@ async fn the_probe_asks_the_health_page() {
     let (healthy, wrong) = probed.await.unwrap();
     healthy.unwrap();
     assert!(wrong.unwrap_err().to_string().ends_with("answered 404"));
+}
+
+#[tokio::test]
+async fn tls_answers_both_protocols_and_a_new_certificate_is_taken_on_reload() {
+    let data = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["cert.pem", "key.pem"] {
+        std::fs::copy(data.join(name), dir.path().join(name)).unwrap();
+    }
+    let file = dir.path().join("web.yml");
+    std::fs::write(&file, "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n").unwrap();
+    let registry = Registry::new();
+    let lifecycle = Lifecycle::new("test", &registry);
+    let site =
+        Site::new(&lifecycle, SiteOptions { web_config: Some(file), ..SiteOptions::new("test") }).unwrap();
+    let listener = Listener::bind("127.0.0.1:0", "--listen").await.unwrap();
+    let address = listener.address();
+    site.serve(listener, routes(), Routes::default());
+    for (protocol, http2) in [(&b"http/1.1"[..], false), (b"h2", true)] {
+        let stream = tls_connect(address, &data.join("cert.pem"), protocol).await;
+        let uri = format!("https://localhost:{}/hello", address.port());
+        let request = Request::get(uri).header("host", "localhost").body(Body::empty()).unwrap();
+        let response = if http2 {
+            let io = TokioIo::new(stream);
+            let (mut sender, connection) =
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        } else {
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await.unwrap()
+        };
+        assert_eq!(read(response).await.1, "hello");
+    }
+    site.reload_web_config().unwrap();
+    std::fs::write(dir.path().join("key.pem"), "nothing").unwrap();
+    let refused = site.reload_web_config().unwrap_err().to_string();
+    assert!(refused.ends_with("key.pem holds no private key in PEM form"), "{refused}");
+    tls_connect(address, &data.join("cert.pem"), b"h2").await;
+}
+
+async fn tls_connect(
+    address: std::net::SocketAddr,
+    trusted: &std::path::Path,
+    protocol: &[u8],
+) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = std::fs::read(trusted).expect("the certificate is checked in");
+    for certificate in rustls_pemfile::certs(&mut &pem[..]) {
+        roots.add(certificate.expect("it is PEM")).expect("it is a certificate");
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().expect("ring has them");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let name = "localhost".try_into().expect("a name");
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    connector.connect(name, stream).await.expect("the certificate is right")
 }

@@ -290,3 +290,31 @@ async fn dashboards_and_status_are_in_grafanas_shapes() {
         json!({ "severity": "warning", "text": "disk is filling", "source": "metrics-server" })
     );
 }
+
+#[tokio::test]
+async fn one_trace_goes_through_to_the_server() {
+    let options = telemetry::LogOptions {
+        // Nobody listens there: spans are made and their export fails quietly.
+        otlp_endpoint: Some("http://127.0.0.1:1".to_owned()),
+        ..telemetry::LogOptions::for_service("test")
+    };
+    let (_logging, dispatch) = telemetry::Logging::build(&options, || Box::new(std::io::sink())).unwrap();
+    let _installed = tracing::dispatcher::set_default(&dispatch);
+    let setup = start(true).await;
+    let headers = [
+        ("authorization", "Basic YWRtaW46Y29ycmVjdCBob3JzZQ=="),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ];
+    let mut seen = String::new();
+    for _attempt in 0..20 {
+        // Other tests' threads have no subscriber and may have made the span's call site remember that.
+        tracing::callsite::rebuild_interest_cache();
+        setup.send(Method::GET, "/prometheus/api/v1/query?query=vector", &headers, None).await;
+        seen = setup.servers.traceparent();
+        if !seen.is_empty() {
+            break;
+        }
+    }
+    assert!(seen.starts_with("00-0af7651916cd43dd8448eb211c80319c-"), "{seen}");
+    assert!(!seen.contains("b7ad6b7169203331"), "the gateway's own span lies between: {seen}");
+}

@@ -28,6 +28,7 @@ pub(crate) struct Servers {
 #[derive(Clone, Default)]
 struct Answers {
     principals: Arc<Mutex<Vec<String>>>,
+    traceparent: Arc<Mutex<String>>,
 }
 
 impl Servers {
@@ -56,6 +57,11 @@ impl Servers {
 
     pub(crate) fn logs_url(&self) -> Url {
         Url::parse(&self.logs).expect("a URL")
+    }
+
+    /// The trace context of the last query.
+    pub(crate) fn traceparent(&self) -> String {
+        self.answers.traceparent.lock().expect("no test panics with it").clone()
     }
 
     /// Who asked the metrics server, each once.
@@ -120,6 +126,8 @@ impl MetricsQuery for Answers {
         let principal = request.metadata().get("x-watchbell-principal").and_then(|name| name.to_str().ok());
         let principal = principal.unwrap_or("").to_owned();
         self.principals.lock().expect("no test panics with it").push(principal);
+        let traceparent = request.metadata().get("traceparent").and_then(|value| value.to_str().ok());
+        *self.traceparent.lock().expect("no test panics with it") = traceparent.unwrap_or("").to_owned();
         let asked = request.into_inner();
         match asked.query.as_str() {
             "vector" => {
