@@ -1,6 +1,6 @@
 // `watchbell`: one process, no configuration, data of this machine within seconds, history over a restart.
 
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,6 +60,23 @@ export default async function single({ root, artifacts, check }) {
         assert(!(await response.text()).includes("<html"), `${path} answers a page`);
       }
       equal((await fetch(`${url}/prometheus/api/v1/query?query=up`)).status, 401, "a query without a login");
+    });
+    await check("single: the blog's own files load, or are refused as the originals refuse them", () => {
+      const blog = (name) => join(root, "tests", "blog", name);
+      const ask = (service, file) => run(join(root, "dist", "bin", `watchbell-${service}`), ["check-config", file], { mayFail: true });
+      for (const [service, file] of [["metrics", "prometheus.yaml"], ["logs", "loki.yaml"], ["agent", "vector.toml"]]) {
+        const { status, out, err } = ask(service, blog(file));
+        equal(status, 0, `${file}: ${out}${err}`);
+      }
+      const refused = ask("alerts", blog("alertmanager.yaml"));
+      assert(refused.status !== 0 && refused.err.includes("team-IT-Support-mails"), `alertmanager.yaml: ${refused.out}${refused.err}`);
+      const mended = join(data, "alertmanager.yaml");
+      writeFileSync(mended, readFileSync(blog("alertmanager.yaml"), "utf8").replace("team-IT-Support-mails", "team--IT-Support--mails"));
+      equal(ask("alerts", mended).status, 0, "with the name mended");
+      for (const [service, file] of [["metrics", "prometheus.yaml"], ["logs", "loki.yaml"], ["alerts", "alertmanager.yaml"], ["agent", "vector.toml"]]) {
+        const { status, out, err } = ask(service, join(root, "conf", file));
+        equal(status, 0, `conf/${file}: ${out}${err}`);
+      }
     });
     await browse({ url, password: gateway.password, artifacts, check, name: "single" });
     await check("single: a port that is taken is named with its flag", async () => {
