@@ -46,14 +46,9 @@ pub struct Flags {
         env = "VECTOR_CONFIG"
     )]
     config: Option<PathBuf>,
-    /// Log server that takes the lines where no configuration file is given; empty for no logs.
-    #[arg(
-        long = "logs.server",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:3100",
-        env = "WATCHBELL_LOG_SERVER"
-    )]
-    log_server: String,
+    /// Log server that takes the lines where no configuration file is given (http://127.0.0.1:3100); empty for no logs.
+    #[arg(long = "logs.server", value_name = "URL", env = "WATCHBELL_LOG_SERVER")]
+    log_server: Option<String>,
     /// Name of this machine in the labels `host` and `containers`.
     #[arg(long = "host-name", value_name = "NAME", env = "WATCHBELL_HOST_NAME")]
     host_name: Option<String>,
@@ -335,11 +330,7 @@ impl Flags {
             self.host.procfs.as_deref(),
             self.host.sysfs.as_deref(),
         );
-        let logs = match (default_config(self.config), self.log_server.as_str()) {
-            (Some(path), _) => LogSetup::File(path),
-            (None, "") => LogSetup::Off,
-            (None, server) => LogSetup::Defaults { server: server.to_owned() },
-        };
+        let logs = log_setup(self.config, self.log_server);
         Ok(AgentOptions {
             listen_address,
             metrics_path: self.metrics_path,
@@ -357,11 +348,19 @@ impl Flags {
     }
 }
 
-/// The given file, else Vector's default one where it exists.
-fn default_config(given: Option<PathBuf>) -> Option<PathBuf> {
-    const DEFAULTS: [&str; 3] =
+/// The given file, else the given server, else Vector's default file where it exists, else the log server on this machine.
+fn log_setup(config: Option<PathBuf>, server: Option<String>) -> LogSetup {
+    const DEFAULT_FILES: [&str; 3] =
         ["/etc/vector/vector.yaml", "/etc/vector/vector.toml", "/etc/vector/vector.json"];
-    given.or_else(|| DEFAULTS.iter().map(PathBuf::from).find(|path| path.exists()))
+    const DEFAULT_SERVER: &str = "http://127.0.0.1:3100";
+    let default_file = || DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists());
+    match (config, server) {
+        (Some(path), _) => LogSetup::File(path),
+        (None, Some(server)) if server.is_empty() => LogSetup::Off,
+        (None, Some(server)) => LogSetup::Defaults { server },
+        (None, None) => default_file()
+            .map_or_else(|| LogSetup::Defaults { server: DEFAULT_SERVER.to_owned() }, LogSetup::File),
+    }
 }
 
 fn host_options(flags: &HostFlags, collectors: CollectorFlags) -> Result<HostOptions, Failure> {

@@ -43,7 +43,11 @@ impl Exporter {
         if whole {
             page = self.containers.collect(page).await;
         }
-        let own = if whole { self.own.render(format) } else { String::new() };
-        page.render(format, &own)
+        let own = whole.then(|| self.own.clone());
+        let rendered = tokio::task::spawn_blocking(move || {
+            let own = own.map_or_else(String::new, |registry| registry.render(format));
+            page.render(format, &own)
+        });
+        rendered.await.unwrap_or_default()
     }
 }

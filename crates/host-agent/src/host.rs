@@ -35,7 +35,7 @@ mod uname;
 mod vmstat;
 
 pub(crate) use diskstats::parse as parse_diskstats;
-pub(crate) use filesystem::{parse_mountinfo, statvfs};
+pub(crate) use filesystem::{FsSizes, parse_mountinfo, statvfs};
 pub(crate) use meminfo::parse as parse_meminfo;
 pub(crate) use netdev::parse as parse_net_dev;
 pub(crate) use pressure::parse as parse_pressure;
@@ -314,6 +314,8 @@ impl HostCollectors {
 
     /// Runs the collectors; blocks on the file system.
     pub(crate) fn collect(&self, selection: &CollectorSelection, page: &mut Page) {
+        page.family("node_exporter_build_info", Kind::Gauge, "The version of what exports these metrics.")
+            .add(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         for collector in COLLECTORS.iter().filter(|collector| self.wanted(collector, selection)) {
             let start = self.context.clock.monotonic();
             let outcome = (collector.collect)(&self.context, page);

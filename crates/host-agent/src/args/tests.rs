@@ -60,3 +60,14 @@ fn the_health_page_is_found() {
     let matches = command.try_get_matches_from(["a", "--web.listen-address", ":9081"]).unwrap();
     assert_eq!(Flags::from_arg_matches(&matches).unwrap().health_url(), "http://127.0.0.1:9081/-/healthy");
 }
+
+#[test]
+fn a_named_file_or_server_comes_before_the_defaults() {
+    let logs = |line: &str| options(line).unwrap().logs;
+    assert_eq!(
+        logs("-c /x/vector.toml --logs.server=http://a"),
+        LogSetup::File(PathBuf::from("/x/vector.toml"))
+    );
+    assert_eq!(logs("--logs.server=http://a"), LogSetup::Defaults { server: "http://a".to_owned() });
+    assert_eq!(logs("--logs.server="), LogSetup::Off);
+}

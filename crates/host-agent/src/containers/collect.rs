@@ -18,6 +18,7 @@ use super::processes::{self, InterfaceTraffic, OpenFiles};
 use super::render;
 use super::stats::{CgroupStats, MemoryUse};
 use crate::files::{Roots, read_text};
+use crate::host::FsSizes;
 use crate::page::Page;
 use crate::status::StatusBoard;
 
@@ -27,6 +28,8 @@ const API_CONCURRENCY: usize = 8;
 const API_CALLS_MAX: usize = 200;
 /// How many cgroups that are no container are shown with `--docker_only=false`.
 const PLAIN_GROUPS_MAX: usize = 300;
+/// File systems whose space is the machine's: what `container_fs_*{id="/"}` shows.
+const REAL_FS_TYPES: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "bcachefs"];
 
 /// One container or cgroup as this scrape found it.
 #[derive(Clone, Debug, Default)]
@@ -115,31 +118,32 @@ impl ContainerCollectors {
             let inventory = Arc::clone(&inventory);
             tokio::task::spawn_blocking(move || this.gather(&inventory)).await
         };
-        let Ok(mut readings) = gathered else {
+        let Ok((mut readings, surroundings)) = gathered else {
             self.status.set(AREA, "collector", "the collector ended early: a defect".to_owned());
             return page;
         };
         self.fill_from_api(&mut readings).await;
         let now_ms = self.clock.now_ms();
-        let machine = Machine::read(&self.roots, &self.options);
         if self.options.has("cpu") || self.options.has("memory") {
-            machine.render(&mut page);
+            surroundings.machine.render(&mut page);
         }
-        let devices = block_devices(&self.roots);
         let scene = render::Scene {
             options: &self.options,
             host: &self.host,
             connected: inventory.connected,
             docker_version: &inventory.docker_version,
-            devices: &devices,
-            roots: &self.roots,
+            surroundings: &surroundings,
             now_ms,
         };
         render::render(&scene, &readings, &mut page);
         page
     }
 
-    fn gather(&self, inventory: &Inventory) -> Vec<Reading> {
+    fn gather(&self, inventory: &Inventory) -> (Vec<Reading>, Surroundings) {
+        (self.read_groups(inventory), Surroundings::read(&self.roots, &self.options))
+    }
+
+    fn read_groups(&self, inventory: &Inventory) -> Vec<Reading> {
         let tree = CgroupTree::detect(&self.roots);
         let mut reader = GroupReader::default();
         let mut readings = Vec::with_capacity(inventory.containers.len() + 1);
@@ -346,6 +350,40 @@ fn root_memory(roots: &Roots) -> Option<MemoryUse> {
         inactive_file,
         ..MemoryUse::default()
     })
+}
+
+/// What the containers live on.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    machine: Machine,
+    /// The names of block devices by number.
+    pub(super) devices: HashMap<(u64, u64), String>,
+    /// The space of the machine's real file systems, by device.
+    pub(super) file_systems: Vec<(String, FsSizes)>,
+}
+
+impl Surroundings {
+    fn read(roots: &Roots, options: &ContainerOptions) -> Self {
+        let file_systems =
+            if options.has("disk") && !options.disable_root { real_fs(roots) } else { Vec::new() };
+        Self { machine: Machine::read(roots, options), devices: block_devices(roots), file_systems }
+    }
+}
+
+/// Local file systems only: these do not hang.
+fn real_fs(roots: &Roots) -> Vec<(String, FsSizes)> {
+    let text = read_text(&roots.proc("1/mountinfo")).unwrap_or_default();
+    let mut found: Vec<(String, FsSizes)> = Vec::new();
+    for mount in crate::host::parse_mountinfo(&text) {
+        let known = found.iter().any(|(device, _)| *device == mount.device);
+        if known || !REAL_FS_TYPES.contains(&mount.fs_type.as_str()) {
+            continue;
+        }
+        if let Ok(sizes) = crate::host::statvfs(&roots.host_path(&mount.mount_point)) {
+            found.push((mount.device, sizes));
+        }
+    }
+    found
 }
 
 /// The names of block devices by number.

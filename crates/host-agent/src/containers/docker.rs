@@ -263,9 +263,9 @@ impl DockerWatch {
         }
     }
 
-    /// Lists all containers and inspects those that are new or may have changed.
-    async fn list(&mut self, client: &Docker, sizes: bool) -> Result<(), DockerError> {
-        let options = ListContainersOptions { all: true, limit: None, size: sizes, filters: None };
+    /// Lists all containers and inspects those that are new or may have changed; all of them, and their sizes, if `full`.
+    async fn list(&mut self, client: &Docker, full: bool) -> Result<(), DockerError> {
+        let options = ListContainersOptions { all: true, limit: None, size: full, filters: None };
         let mut summaries = client.list_containers(Some(options)).await?;
         if summaries.len() > CONTAINERS_MAX {
             let beyond = summaries.len() - CONTAINERS_MAX;
@@ -273,14 +273,23 @@ impl DockerWatch {
             self.status.set(AREA, "container limit", reason);
             summaries.truncate(CONTAINERS_MAX);
         }
-        let listed = summaries.iter().filter_map(ContainerInfo::from_summary);
-        let inspected: Vec<ContainerInfo> = futures::stream::iter(listed)
+        let known = self.sender.borrow().clone();
+        // What is as it was needs no inspection, which costs Docker more than a list; now and then all are looked at.
+        let all = full || !known.connected;
+        let (mut inspected, mut to_inspect) = (Vec::new(), Vec::new());
+        for listed in summaries.iter().filter_map(ContainerInfo::from_summary) {
+            match known.containers.get(&listed.id).filter(|before| !all && before.is_as_listed(&listed)) {
+                Some(before) => inspected.push(ContainerInfo::clone(before)),
+                None => to_inspect.push(listed),
+            }
+        }
+        let answers: Vec<ContainerInfo> = futures::stream::iter(to_inspect)
             .map(|summary| self.inspected(client, summary))
             .buffer_unordered(INSPECT_CONCURRENCY)
             .filter_map(std::future::ready)
             .collect()
             .await;
-        let known = self.sender.borrow().clone();
+        inspected.extend(answers);
         let mut containers = BTreeMap::new();
         for mut info in inspected {
             let before = known.containers.get(&info.id);

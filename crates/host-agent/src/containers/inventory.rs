@@ -22,6 +22,18 @@ pub(crate) enum Health {
     Unhealthy,
 }
 
+impl Health {
+    /// As a list shows it: `Up 5 minutes (healthy)`.
+    fn in_status(status: &str) -> Self {
+        match status.rsplit_once('(').map(|(_, health)| health) {
+            Some("healthy)") => Self::Healthy,
+            Some("unhealthy)") => Self::Unhealthy,
+            Some("health: starting)") => Self::Starting,
+            _ => Self::None,
+        }
+    }
+}
+
 /// One container.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ContainerInfo {
@@ -99,7 +111,7 @@ impl ContainerInfo {
             exit_code: None,
             restart_count: None,
             oom_killed: false,
-            health: Health::None,
+            health: Health::in_status(summary.status.as_deref().unwrap_or("")),
             tty: false,
             shares_network: false,
             oom_events: 0,
@@ -148,6 +160,11 @@ impl ContainerInfo {
         })
     }
 
+    /// Whether a list that shows `listed` leaves nothing to ask: what else may have changed comes with an event.
+    pub(crate) fn is_as_listed(&self, listed: &Self) -> bool {
+        self.name == listed.name && self.state == listed.state && self.health == listed.health
+    }
+
     /// Whether it has processes.
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.state.as_str(), "running" | "paused")
@@ -161,5 +178,24 @@ impl ContainerInfo {
     /// The compose service, if it is one's.
     pub(crate) fn compose_service(&self) -> Option<&str> {
         self.labels.get("com.docker.compose.service").map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_read_from_a_list() {
+        for (status, health) in [
+            ("Up 5 minutes (healthy)", Health::Healthy),
+            ("Up 5 minutes (unhealthy)", Health::Unhealthy),
+            ("Up 1 second (health: starting)", Health::Starting),
+            ("Up 5 minutes", Health::None),
+            ("Exited (0) 3 minutes ago", Health::None),
+            ("Up 5 minutes (Paused)", Health::None),
+        ] {
+            assert_eq!(Health::in_status(status), health, "{status}");
+        }
     }
 }

@@ -1,17 +1,13 @@
 //! Writing the readings as metrics under cAdvisor's names, and what goes beyond it.
 
-use std::collections::HashMap;
-
-use super::collect::Reading;
+use super::collect::{Reading, Surroundings};
 use super::identity::identity_labels;
 use super::inventory::{ContainerInfo, Health};
 use super::options::ContainerOptions;
 use super::stats::CgroupStats;
-use crate::files::{Roots, read_text};
 use crate::page::{Kind, LabelBlock, Page, sanitize_name};
 
-/// File systems whose space is the machine's: what `container_fs_*{id="/"}` shows.
-const REAL_FS_TYPES: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "bcachefs"];
+const FS_USAGE_HELP: &str = "Bytes that the container's writable layer takes.";
 /// How many labels of one container become metric labels.
 const CONTAINER_LABELS_MAX: usize = 64;
 
@@ -21,8 +17,7 @@ pub(super) struct Scene<'a> {
     pub(super) host: &'a str,
     pub(super) connected: bool,
     pub(super) docker_version: &'a str,
-    pub(super) devices: &'a HashMap<(u64, u64), String>,
-    pub(super) roots: &'a Roots,
+    pub(super) surroundings: &'a Surroundings,
     pub(super) now_ms: i64,
 }
 
@@ -85,9 +80,7 @@ pub(super) fn render(scene: &Scene<'_>, readings: &[Reading], page: &mut Page) {
             target.counter("container_oom_kills_total", help, kills as f64);
         }
     }
-    if scene.options.has("disk") && !scene.options.disable_root {
-        render_root_fs(scene, page);
-    }
+    render_root_fs(scene, page);
     render_version(scene, page);
 }
 
@@ -158,8 +151,7 @@ fn render_numbers(scene: &Scene<'_>, reading: &Reading, target: &mut Target<'_>)
     if options.has("disk")
         && let Some(bytes) = reading.container.as_ref().and_then(|container| container.writable_bytes)
     {
-        let help = "Bytes that the container's writable layer takes.";
-        target.add("container_fs_usage_bytes", Kind::Gauge, help, &[("device", "")], bytes);
+        target.add("container_fs_usage_bytes", Kind::Gauge, FS_USAGE_HELP, &[("device", "")], bytes);
     }
     if options.has("process") {
         render_processes(reading, target);
@@ -243,7 +235,7 @@ fn render_network(reading: &Reading, target: &mut Target<'_>) {
 fn render_io(scene: &Scene<'_>, stats: &CgroupStats, target: &mut Target<'_>) {
     for io in &stats.io {
         let unnamed = || format!("{}:{}", io.major, io.minor);
-        let device = scene.devices.get(&(io.major, io.minor)).cloned().unwrap_or_else(unnamed);
+        let device = scene.surroundings.devices.get(&(io.major, io.minor)).cloned().unwrap_or_else(unnamed);
         let labels = [("device", device.as_str())];
         let counters = [
             ("container_fs_reads_bytes_total", "Bytes read.", io.read_bytes),
@@ -342,31 +334,19 @@ fn render_state(container: &ContainerInfo, target: &mut Target<'_>) {
 
 /// The space of the machine's real file systems, one series per device.
 fn render_root_fs(scene: &Scene<'_>, page: &mut Page) {
-    let Ok(text) = read_text(&scene.roots.proc("1/mountinfo")) else { return };
     let block = LabelBlock::new([("host", scene.host), ("id", "/")]);
-    let mut seen: Vec<String> = Vec::new();
-    for mount in crate::host::parse_mountinfo(&text) {
-        if !REAL_FS_TYPES.contains(&mount.fs_type.as_str()) || seen.contains(&mount.device) {
-            continue;
-        }
-        // Local file systems only: these do not hang.
-        let Ok(sizes) = crate::host::statvfs(&scene.roots.host_path(&mount.mount_point)) else { continue };
-        let labels = [("device", mount.device.as_str())];
-        let timestamp = scene.options.timestamps.then_some(scene.now_ms);
+    let timestamp = scene.options.timestamps.then_some(scene.now_ms);
+    for (device, sizes) in &scene.surroundings.file_systems {
+        let labels = [("device", device.as_str())];
         let gauges = [
             ("container_fs_limit_bytes", "Size of the file system in bytes.", sizes.size),
-            (
-                "container_fs_usage_bytes",
-                "Bytes that the container's writable layer takes.",
-                sizes.size - sizes.free,
-            ),
+            ("container_fs_usage_bytes", FS_USAGE_HELP, sizes.size - sizes.free),
             ("container_fs_inodes_total", "File nodes in all.", sizes.files),
             ("container_fs_inodes_free", "Free file nodes.", sizes.files_free),
         ];
         for (name, help, value) in gauges {
             page.family(name, Kind::Gauge, help).add_to_block(&block, &labels, value, timestamp);
         }
-        seen.push(mount.device);
     }
 }
 

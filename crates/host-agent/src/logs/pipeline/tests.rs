@@ -173,3 +173,53 @@ async fn lines_survive_outages_and_restarts_of_both_sides() {
     third.stop(Duration::from_secs(20)).await;
     assert_eq!(server.0.lock().received, received + 1);
 }
+
+/// Counts what would be written at the usual level.
+struct EventCounter(Arc<std::sync::atomic::AtomicU64>);
+
+impl tracing::Subscriber for EventCounter {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::INFO && metadata.target().starts_with("host_agent")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Our own lines are read as all others are: were one written per batch or per attempt, reading it would make the next.
+#[tokio::test]
+async fn delivering_and_failing_write_no_line_each_time() {
+    let written = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let _guard = tracing::subscriber::set_default(EventCounter(Arc::clone(&written)));
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    append(dir.path(), 0, 10);
+    let lifecycle = start(dir.path(), &format!("http://{address}")).await;
+    // Attempts are at most 50 ms apart: enough of them fail here.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let server = FakeServer::default();
+    server.serve(TcpListener::bind(address).await.unwrap()).await;
+    for round in 1..5 {
+        append(dir.path(), round * 10, round * 10 + 10);
+        server.wait_for(round * 10 + 10).await;
+    }
+    assert_eq!(server.0.lock().lines.len(), 50);
+    lifecycle.stop(Duration::from_secs(20)).await;
+    // One when the server was away, one when it was back.
+    assert_eq!(written.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
