@@ -27,7 +27,8 @@ pub trait App: Send + Sync + 'static {
         Box::pin(self.lifecycle().stop(grace))
     }
 
-    /// Starts, waits until the app wants to end or `end` completes, and stops.
+    /// Starts, waits until the app wants to end or `end` completes, and stops. Where a task panicked the panic goes on from
+    /// here after stopping: who runs several services catches it and starts this one again.
     fn run<'a>(
         &'a self,
         end: BoxFuture<'a, ()>,
@@ -46,6 +47,7 @@ pub trait App: Send + Sync + 'static {
             match wish {
                 StopWish::Asked => Ok(report),
                 StopWish::Failed(reason) => Err(Failure::runtime(reason)),
+                StopWish::Panicked(reason) => std::panic::resume_unwind(Box::new(reason)),
             }
         })
     }

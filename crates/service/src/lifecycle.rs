@@ -62,6 +62,8 @@ pub enum StopWish {
     Asked,
     /// It cannot go on.
     Failed(String),
+    /// A task panicked: a defect of ours. Started again, the service may work.
+    Panicked(String),
 }
 
 /// What stopping left undone: name and reason.
@@ -154,7 +156,9 @@ impl Lifecycle {
                 }
                 Err(panic) => {
                     lifecycle.0.panics.inc();
-                    lifecycle.fail(format!("task {name} panicked: {}", panic_text(panic.as_ref())));
+                    let reason = format!("task {name} panicked: {}", panic_text(panic.as_ref()));
+                    tracing::error!(service = lifecycle.0.name, error = reason, "task panicked");
+                    lifecycle.wish(StopWish::Panicked(reason));
                 }
             }
         };

@@ -2,16 +2,19 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use futures::FutureExt;
 use telemetry::{LogFormat, LogOptions, Logging};
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::flags;
+use crate::lifecycle::panic_text;
 use crate::probe::probe;
 
 /// How long a stopping service has, unless its program says otherwise.
@@ -203,7 +206,11 @@ fn serve<P: Program>(matches: &ArgMatches) -> Result<(), Failure> {
         let process = Process { logging };
         tracing::info!(program = P::NAME, version = env!("CARGO_PKG_VERSION"), "starting");
         let app = P::build(flags, &process).await?;
-        let ended = run_with_signals(&app, GRACE).await;
+        let running = AssertUnwindSafe(run_with_signals(&app, GRACE)).catch_unwind();
+        let ended = running.await.unwrap_or_else(|panic| {
+            let reason = panic_text(panic.as_ref()).to_owned();
+            Err(Failure::runtime(reason))
+        });
         let logging = process.logging;
         tokio::task::spawn_blocking(move || logging.shutdown(Duration::from_secs(3))).await.ok();
         ended

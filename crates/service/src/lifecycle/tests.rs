@@ -51,7 +51,7 @@ async fn a_panicking_task_ends_the_service() {
     let lifecycle = lifecycle();
     lifecycle.spawn("bad", async { panic!("boom") });
     let wish = lifecycle.wants_to_stop().await;
-    assert_eq!(wish, StopWish::Failed("task bad panicked: boom".to_owned()));
+    assert_eq!(wish, StopWish::Panicked("task bad panicked: boom".to_owned()));
     lifecycle.ask_to_stop();
     assert_eq!(lifecycle.wants_to_stop().await, wish, "the first reason stays");
 }
@@ -71,4 +71,33 @@ async fn a_bad_reload_is_kept_for_the_status_page() {
     *bad.lock() = false;
     lifecycle.reload().await.unwrap();
     assert_eq!(lifecycle.last_reload_error(), None);
+}
+
+struct Panicking(Lifecycle);
+
+impl crate::App for Panicking {
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.0
+    }
+
+    fn start(&self) -> futures::future::BoxFuture<'_, Result<(), crate::Failure>> {
+        self.0.spawn("bad", async { panic!("boom") });
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_stops_the_service_in_order_and_goes_on_to_its_driver() {
+    use futures::FutureExt as _;
+    let app = Panicking(lifecycle());
+    let stopped = Arc::new(Mutex::new(false));
+    let seen = Arc::clone(&stopped);
+    app.0.on_stop("store", move || async move {
+        *seen.lock() = true;
+        Ok(())
+    });
+    let run = crate::App::run(&app, Box::pin(std::future::pending()), Duration::from_secs(5));
+    let panic = std::panic::AssertUnwindSafe(run).catch_unwind().await.unwrap_err();
+    assert_eq!(super::panic_text(panic.as_ref()), "task bad panicked: boom");
+    assert!(*stopped.lock());
 }
