@@ -1,3 +1,5 @@
+//! Histogram chunks against what was appended, and bytes as Prometheus writes them.
+
 use std::sync::Arc;
 
 use model::BucketSpan;

@@ -1,3 +1,5 @@
+//! XOR chunks against a naive codec, and bytes as Prometheus writes them.
+
 use super::*;
 use proptest::prelude::*;
 

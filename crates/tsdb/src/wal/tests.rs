@@ -1,3 +1,5 @@
+//! The log: geometry, torn tails, damage, replay.
+
 use std::path::Path;
 use std::sync::Arc;
 
