@@ -31,7 +31,7 @@ pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
 pub(crate) use query::check_points;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 32] = [
+const NOT_BUILT: [&str; 29] = [
     "/api/v1/features",
     "/api/v1/notifications",
     "/api/v1/notifications/live",
@@ -43,7 +43,6 @@ const NOT_BUILT: [&str; 32] = [
     "/api/v1/search/label_values",
     "/api/v1/search/metric_names",
     "/api/v1/status/self_metrics",
-    "/api/v1/status/tsdb/blocks",
     "/api/v1/targets/relabel_steps",
     "/",
     "/agent",
@@ -62,8 +61,6 @@ const NOT_BUILT: [&str; 32] = [
     "/targets",
     "/tsdb-status",
     "/user/{*path}",
-    "/api/v1/admin/tsdb/delete_series",
-    "/api/v1/admin/tsdb/snapshot",
 ];
 
 /// All routes beside those that every service has.
@@ -95,6 +92,9 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
             "/api/v1/admin/tsdb/clean_tombstones",
             post(admin::clean_tombstones).put(admin::clean_tombstones),
         )
+        .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/write", post(write::write))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));

@@ -182,3 +182,33 @@ pub(crate) async fn watchbell(AxumState(state): AxumState<Arc<State>>) -> Respon
         "lastReloadError": state.lifecycle.last_reload_error(),
     }))
 }
+
+pub(crate) async fn blocks(AxumState(state): AxumState<Arc<State>>) -> Result<Response, ApiError> {
+    let db = work::store(&state)?;
+    let blocks: Vec<Value> = db.blocks().iter().map(block_json).collect();
+    Ok(answer::success(&json!({ "blocks": blocks })))
+}
+
+/// A block as its `meta.json` describes it.
+fn block_json(block: &tsdb::BlockInfo) -> Value {
+    json!({
+        "ulid": block.ulid,
+        "minTime": block.min_time,
+        "maxTime": block.max_time,
+        "stats": {
+            "numSamples": block.samples,
+            "numFloatSamples": block.float_samples,
+            "numHistogramSamples": block.histogram_samples,
+            "numSeries": block.series,
+            "numChunks": block.chunks,
+            "numTombstones": block.tombstones,
+        },
+        "compaction": {
+            "level": block.level,
+            "sources": block.sources,
+            "parents": block.parents.iter().map(|ulid| json!({ "ulid": ulid })).collect::<Vec<_>>(),
+            "hints": block.hints,
+        },
+        "version": 1,
+    })
+}
