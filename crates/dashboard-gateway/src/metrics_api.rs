@@ -1,5 +1,7 @@
 //! Prometheus' query API, answered from the metrics server's gRPC stream; everything else is passed on over HTTP.
 
+mod writer;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -14,8 +16,7 @@ use tonic::{Code, Status};
 use wire::metrics::metrics_query_client::MetricsQueryClient;
 use wire::metrics::query_response::Part;
 use wire::metrics::{
-    HistogramPoint, InstantRequest, Label, LabelNamesRequest, LabelValuesRequest, QueryResponse,
-    RangeRequest, ResultType, Series, SeriesRequest,
+    InstantRequest, Label, LabelNamesRequest, LabelValuesRequest, QueryResponse, RangeRequest, SeriesRequest,
 };
 
 use crate::error::ApiError;
@@ -25,6 +26,8 @@ use crate::params::{FORM_BYTES_MAX, Params, duration_ms, time_ms, timeout};
 use crate::proxy::forward;
 use crate::state::Gateway;
 use crate::upstream::MESSAGE_BYTES_MAX;
+
+use writer::Writer;
 
 /// Points of one series that a query may ask for, as in Prometheus.
 const POINTS_MAX: i64 = 11_000;
@@ -244,141 +247,6 @@ async fn stream_result(mut stream: Streaming<QueryResponse>, guard: CancelGuard)
         yield Ok(Bytes::from(writer.end()));
     };
     Ok(json_response(StatusCode::OK, Body::from_stream(body)))
-}
-
-/// Writes a query's answer part by part.
-struct Writer {
-    kind: ResultType,
-    begun: bool,
-    any: bool,
-    trailer: wire::metrics::Trailer,
-}
-
-impl Writer {
-    fn new(kind: ResultType) -> Self {
-        Self { kind, begun: false, any: false, trailer: wire::metrics::Trailer::default() }
-    }
-
-    fn begin(&mut self, out: &mut String) {
-        if self.begun {
-            return;
-        }
-        self.begun = true;
-        let name = match self.kind {
-            ResultType::Vector => "vector",
-            ResultType::Scalar => "scalar",
-            ResultType::String => "string",
-            ResultType::Matrix | ResultType::Unspecified => "matrix",
-        };
-        out.push_str("{\"status\":\"success\",\"data\":{\"resultType\":\"");
-        out.push_str(name);
-        out.push_str("\",\"result\":[");
-    }
-
-    fn part(&mut self, part: Option<Part>) -> String {
-        let mut out = String::new();
-        match part {
-            Some(Part::Series(batch)) => {
-                self.begin(&mut out);
-                for series in &batch.series {
-                    if std::mem::replace(&mut self.any, true) {
-                        out.push(',');
-                    }
-                    self.series(&mut out, series);
-                }
-            }
-            Some(Part::Scalar(scalar)) => {
-                self.begin(&mut out);
-                json::seconds(&mut out, scalar.timestamp_ms);
-                out.push(',');
-                json::string(&mut out, &model::format_float(scalar.value));
-            }
-            Some(Part::Text(text)) => {
-                self.begin(&mut out);
-                json::seconds(&mut out, text.timestamp_ms);
-                out.push(',');
-                json::string(&mut out, &text.value);
-            }
-            Some(Part::Trailer(trailer)) => self.trailer = trailer,
-            Some(Part::Header(_)) | None => {}
-        }
-        out
-    }
-
-    fn series(&self, out: &mut String, series: &Series) {
-        out.push_str("{\"metric\":");
-        json::object(out, pairs(&series.labels));
-        let samples = series.timestamps_ms.iter().copied().zip(series.values.iter().copied());
-        if self.kind == ResultType::Vector {
-            if let Some((ms, value)) = samples.into_iter().next() {
-                out.push_str(",\"value\":");
-                json::sample(out, ms, value);
-            }
-            if let Some(point) = series.histograms.first() {
-                out.push_str(",\"histogram\":");
-                histogram(out, point);
-            }
-        } else {
-            list(out, "values", samples, |out, (ms, value)| json::sample(out, ms, value));
-            list(out, "histograms", series.histograms.iter(), histogram);
-        }
-        out.push('}');
-    }
-
-    fn end(mut self) -> String {
-        let mut out = String::new();
-        self.begin(&mut out);
-        out.push_str("]}");
-        for (name, texts) in [("warnings", &self.trailer.warnings), ("infos", &self.trailer.infos)] {
-            if !texts.is_empty() {
-                out.push_str(",\"");
-                out.push_str(name);
-                out.push_str("\":");
-                json::strings(&mut out, texts.iter().map(String::as_str));
-            }
-        }
-        out.push('}');
-        out
-    }
-}
-
-/// `,"name":[…]`, or nothing where there is no item.
-fn list<T>(out: &mut String, name: &str, items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) {
-    let mut any = false;
-    for item in items {
-        if any {
-            out.push(',');
-        } else {
-            out.push_str(",\"");
-            out.push_str(name);
-            out.push_str("\":[");
-            any = true;
-        }
-        write(out, item);
-    }
-    if any {
-        out.push(']');
-    }
-}
-
-fn histogram(out: &mut String, point: &HistogramPoint) {
-    let number = |out: &mut String, value: f64| json::string(out, &model::format_float(value));
-    out.push('[');
-    json::seconds(out, point.timestamp_ms);
-    out.push_str(",{\"count\":");
-    number(out, point.count);
-    out.push_str(",\"sum\":");
-    number(out, point.sum);
-    list(out, "buckets", point.buckets.iter(), |out, bucket| {
-        out.push('[');
-        out.push_str(&bucket.boundaries.to_string());
-        for value in [bucket.lower, bucket.upper, bucket.count] {
-            out.push(',');
-            number(out, value);
-        }
-        out.push(']');
-    });
-    out.push_str("}]");
 }
 
 fn labels(answer: &wire::metrics::LabelsResponse) -> Response {
