@@ -90,6 +90,7 @@ fn site_options(flags: &Flags) -> SiteOptions {
         route_prefix: flags.route_prefix(),
         ready_text: "OK",
         lifecycle_endpoints: true,
+        quit_endpoint: false,
         cors: Some(Arc::new(|_| true)),
         web_config: flags.web_config_file.clone(),
         ..SiteOptions::new("alertmanager")

@@ -23,7 +23,6 @@ pub(crate) fn register(functions: &mut Functions) {
         .add("println", 0, ANY, |args| Ok(Value::from(sprintln(args.values()))))
         .add("printf", 1, ANY, |args| Ok(Value::from(sprintf(args.str(0)?, &args.values()[1..]))))
         .add("js", 0, ANY, |args| Ok(Value::from(escape_js(&joined(args)))))
-        .add("urlquery", 0, ANY, |args| Ok(Value::from(escape_query(&joined(args)))))
         .add("ne", 2, 2, |args| Ok(Value::Bool(!equal(args.value(0), args.value(1))?)))
         .add("eq", 2, ANY, |args| {
             for other in &args.values()[1..] {
@@ -43,6 +42,14 @@ pub(crate) fn register(functions: &mut Functions) {
             let (a, b) = (args.value(0), args.value(1));
             Ok(Value::Bool(less(a, b)? || equal(a, b)?))
         })
+        .insert(
+            "urlquery",
+            Function::new(0, ANY, |caller, args| {
+                let text = escape_query(&joined(Args(args)));
+                // In HTML it is not to be escaped for URLs again.
+                Ok(if caller.escapes_html() { Value::SafeUrl(text.into()) } else { Value::from(text) })
+            }),
+        )
         .insert(
             "html",
             Function::new(0, ANY, |caller, args| {

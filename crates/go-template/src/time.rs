@@ -105,18 +105,9 @@ impl GoTime {
     }
 }
 
-/// The instant behind a value made of a [`GoTime`]; read back through its method, as objects are opaque.
 fn time_of(value: &Value) -> Option<Zoned> {
-    let Value::Object(object) = value else {
-        return None;
-    };
-    if object.type_name() != "time.Time" {
-        return None;
-    }
-    match (object.call("Unix", &[])?, object.call("Nanosecond", &[])?) {
-        (Ok(Value::Int(seconds)), Ok(Value::Int(nanos))) => {
-            Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok().map(|t| t.to_zoned(TimeZone::UTC))
-        }
+    match value {
+        Value::Object(object) => object.time(),
         _ => None,
     }
 }
@@ -140,8 +131,8 @@ impl Object for GoTime {
         Some(self.method(name, Args(args)))
     }
 
-    fn is_true(&self) -> bool {
-        true
+    fn time(&self) -> Option<Zoned> {
+        Some(self.0.clone())
     }
 
     fn display(&self) -> String {

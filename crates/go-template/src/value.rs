@@ -97,6 +97,11 @@ pub trait Object: Debug + Send + Sync {
         None
     }
 
+    /// The instant and zone of a `time.Time`.
+    fn time(&self) -> Option<jiff::Zoned> {
+        None
+    }
+
     /// What `if` sees. Structs are always true; maps and slices when they are not empty.
     fn is_true(&self) -> bool {
         match (self.len(), self.basic()) {

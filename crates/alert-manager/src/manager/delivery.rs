@@ -50,17 +50,13 @@ impl Manager {
     /// Tells, stores that it was told, and answers the state machine.
     pub(super) async fn deliver(&self, notification: Notification, notifier: Option<Arc<Notifier>>) {
         let started = self.0.clock.monotonic();
-        let outcome = match notifier {
-            Some(notifier) => {
-                let kind = notifier.integration().kind.name();
-                let outcome = self.attempts(&notifier, &notification).await;
-                self.note(kind, &notification, &outcome, started);
-                outcome
+        let kind = notifier.as_ref().map(|notifier| notifier.integration().kind.name());
+        let outcome = match &notifier {
+            Some(notifier) => self.attempts(notifier, &notification).await,
+            None => {
+                let error = NotifyError::permanent("the receiver has no such integration");
+                Outcome { attempts: 0, result: Err(error) }
             }
-            None => Outcome {
-                attempts: 0,
-                result: Err(NotifyError::permanent("the receiver has no such integration")),
-            },
         };
         let mut entry = None;
         if outcome.result.is_ok() {
@@ -71,8 +67,10 @@ impl Manager {
                 tracing::error!(error, "a notification was sent but cannot be logged: it may be sent again");
             }
             // It was sent, whether or not that can be stored: within this process it is not sent again.
-            entry = Some(notification.entry);
+            entry = Some(notification.entry.clone());
         }
+        // Counted once it is logged, so that who sees the count may kill us.
+        self.note(kind.unwrap_or("none"), &notification, &outcome, started);
         self.step(Event::Delivered(Delivered {
             group: notification.group,
             flush: notification.flush,

@@ -106,7 +106,8 @@ async fn transport(
     } else if config.require_tls {
         Tls::Required(tls_parameters(config, host).await?)
     } else {
-        Tls::Opportunistic(tls_parameters(config, host).await?)
+        // As the original: no STARTTLS where it is not required, even if it is offered.
+        Tls::None
     };
     let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
         .port(port)

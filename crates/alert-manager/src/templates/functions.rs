@@ -105,18 +105,14 @@ fn times(functions: &mut Functions) {
         });
 }
 
-/// A time argument with its zone, read back by its own methods.
+/// A time argument with its zone.
 fn zoned(args: Args<'_>, idx: usize) -> Result<Zoned, CallError> {
     let value = args.value(idx);
-    let wrong =
-        || CallError::from(format!("wrong type for value; expected time.Time; got {}", value.type_name()));
-    let Value::Object(object) = value else {
-        return Err(wrong());
+    let time = match value {
+        Value::Object(object) => object.time(),
+        _ => None,
     };
-    let text =
-        object.call("Format", &[Value::from("2006-01-02T15:04:05.999999999Z07:00")]).ok_or_else(wrong)??;
-    parse_time("2006-01-02T15:04:05Z07:00", text.as_str().unwrap_or_default(), &TimeZone::UTC)
-        .ok_or_else(wrong)
+    time.ok_or_else(|| format!("wrong type for value; expected time.Time; got {}", value.type_name()).into())
 }
 
 /// Seconds, of a number, a text or a duration.

@@ -95,7 +95,7 @@ fn shipped_templates_render_what_they_should() {
         html.contains("2 alerts for alertname=Down") && html.contains("background-color: #e6522c"),
         "{html}"
     );
-    assert!(html.contains("http://am:9093/#/alerts?receiver=team+x"), "{html}");
+    assert!(html.contains("http://am:9093/#/alerts?receiver=team&#43;x"), "{html}");
 }
 
 #[test]

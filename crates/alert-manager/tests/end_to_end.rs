@@ -1,0 +1,427 @@
+//! The real binary with a real webhook receiver and a real SMTP dialogue; killed and started again.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_watchbell-alerts");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A webhook receiver: every body it gets comes out of the channel; it answers with the status that it is told.
+fn webhook(status: &'static str) -> (u16, Receiver<serde_json::Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || answer_webhook(stream, status, &sender));
+        }
+    });
+    (port, receiver)
+}
+
+fn answer_webhook(stream: TcpStream, status: &str, sender: &Sender<serde_json::Value>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut len = 0;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                len = value.trim().parse().unwrap_or(0);
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; len];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let sent = serde_json::from_slice(&body).ok().map(|body| sender.send(body));
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
+        if sent.is_none() || reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+/// A mail server: every mail's text comes out of the channel.
+fn mail_server() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || speak_smtp(stream, &sender));
+        }
+    });
+    (port, receiver)
+}
+
+fn speak_smtp(stream: TcpStream, sender: &Sender<String>) {
+    let mut reader = BufReader::new(stream);
+    let say = |reader: &mut BufReader<TcpStream>, text: &str| {
+        reader.get_mut().write_all(format!("{text}\r\n").as_bytes()).is_ok()
+    };
+    if !say(&mut reader, "220 test ESMTP") {
+        return;
+    }
+    let mut line = String::new();
+    let mut mail: Option<String> = None;
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        if let Some(text) = &mut mail {
+            if line.trim_end() != "." {
+                text.push_str(&line);
+                continue;
+            }
+            let done = sender.send(mail.take().unwrap_or_default());
+            if done.is_err() || !say(&mut reader, "250 queued as 1") {
+                return;
+            }
+            continue;
+        }
+        let reply = match line.to_ascii_uppercase().split_whitespace().next() {
+            Some("EHLO") => "250-test\r\n250 8BITMIME",
+            Some("DATA") => {
+                mail = Some(String::new());
+                "354 go on"
+            }
+            Some("QUIT") => "221 bye",
+            _ => "250 ok",
+        };
+        if !say(&mut reader, reply) {
+            return;
+        }
+    }
+}
+
+/// The binary, running; killed when dropped.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Server {
+    fn start(dir: &Path, port: u16) -> Self {
+        let config = dir.join("am.yml");
+        let mut child = Command::new(BINARY)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.path={}", dir.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(["--web.external-url=http://am.example", "--cluster.listen-address="])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let url = format!("http://127.0.0.1:{port}");
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = child.try_wait().expect("the process can be asked");
+            assert!(ended.is_none(), "the server ended: {ended:?}");
+            assert!(begun.elapsed() < PATIENCE, "the server does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, url }
+    }
+
+    fn cli(&self, words: &[&str]) -> String {
+        let output = self.try_cli(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn try_cli(&self, words: &[&str]) -> Output {
+        Command::new(BINARY).args(words).env("ALERTMANAGER_URL", &self.url).output().expect("the binary runs")
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
+
+fn write_config(dir: &Path, webhook: u16, mail: u16) {
+    let text = format!(
+        "global: {{smtp_smarthost: 'localhost:{mail}', smtp_from: 'am@example.com', smtp_require_tls: false}}
+route: {{receiver: team, group_by: [alertname], group_wait: 200ms, group_interval: 500ms, repeat_interval: 1h}}
+receivers:
+- name: team
+  webhook_configs: [{{url: 'http://127.0.0.1:{webhook}/hook'}}]
+  email_configs: [{{to: 'you@example.com', text: 'plain {{{{ .Status }}}}'}}]
+- name: broken
+  webhook_configs: [{{url: 'http://127.0.0.1:1/'}}]
+"
+    );
+    std::fs::write(dir.join("am.yml"), text).expect("a file");
+}
+
+#[test]
+fn alerts_are_told_once_over_a_kill_and_silences_stay() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let (mail_port, mails) = mail_server();
+    write_config(dir.path(), hook_port, mail_port);
+    let port = free_port();
+    let server = Server::start(dir.path(), port);
+
+    server.cli(&["alert", "add", "Down", "instance=a", "--annotation=summary=It is <down>"]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    assert_eq!(
+        (&body["version"], &body["status"], &body["receiver"]),
+        (&"4".into(), &"firing".into(), &"team".into())
+    );
+    assert_eq!(body["groupKey"], "{}:{alertname=\"Down\"}");
+    assert_eq!(body["groupLabels"], serde_json::json!({ "alertname": "Down" }));
+    assert_eq!(body["commonAnnotations"]["summary"], "It is <down>");
+    assert_eq!((&body["truncatedAlerts"], &body["externalURL"]), (&0.into(), &"http://am.example".into()));
+    assert_eq!(body["alerts"][0]["endsAt"], "0001-01-01T00:00:00Z");
+    assert_eq!(body["alerts"][0]["fingerprint"].as_str().map(str::len), Some(16));
+    let mail = mails.recv_timeout(PATIENCE).expect("a mail");
+    for part in [
+        "Subject: [FIRING:1] Down (a)",
+        "From: am@example.com",
+        "To: you@example.com",
+        "plain firing",
+        "text/html",
+    ] {
+        assert!(mail.contains(part), "{part} in {mail}");
+    }
+
+    let id =
+        server.cli(&["silence", "add", "Quiet", "-c", "planned", "-d", "2h", "-a", "me"]).trim().to_owned();
+    assert_eq!(id.len(), 36);
+    // A notification is counted once it is logged; before that a kill may send it again.
+    let begun = Instant::now();
+    loop {
+        let metrics = http_get(&server.url, "/metrics");
+        let sent = |kind: &str| {
+            metrics.contains(&format!("alertmanager_notifications_total{{integration=\"{kind}\"}} 1"))
+        };
+        if sent("webhook") && sent("email") {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{metrics}");
+        thread::sleep(Duration::from_millis(50));
+    }
+    drop(server);
+
+    // Killed. Started again, it knows the silence and tells nobody twice.
+    let server = Server::start(dir.path(), port);
+    let silences = server.cli(&["silence", "query", "--output", "json"]);
+    assert!(silences.contains(&id) && silences.contains("planned"), "{silences}");
+    server.cli(&["alert", "add", "Down", "instance=a", "--annotation=summary=It is <down>"]);
+    server.cli(&["alert", "add", "Quiet", "instance=q"]);
+    server.cli(&["alert", "add", "Other", "instance=b"]);
+    let body = hooks.recv_timeout(PATIENCE).expect("the other alert's webhook");
+    assert_eq!(body["groupLabels"]["alertname"], "Other");
+    assert!(mails.recv_timeout(PATIENCE).expect("the other alert's mail").contains("Other"));
+
+    // Expired, the silenced alert is told.
+    server.cli(&["silence", "expire", &id]);
+    assert!(server.cli(&["silence", "query", "--expired", "-q"]).contains(&id));
+    let body = hooks.recv_timeout(PATIENCE).expect("the silenced alert's webhook");
+    assert_eq!(body["groupLabels"]["alertname"], "Quiet");
+    assert!(server.cli(&["alert", "query", "Down"]).contains("It is <down>"));
+
+    assert!(server.cli(&["config", "show"]).contains("receiver: team"));
+    let file = dir.path().join("am.yml");
+    let flag = format!("--config.file={}", file.display());
+    assert_eq!(server.cli(&["config", "routes", "test", &flag, "alertname=x"]), "team\n");
+    assert_eq!(server.cli(&["test-receiver", "team", &flag]).lines().count(), 2);
+    let failed = server.try_cli(&["test-receiver", "broken", &flag]);
+    assert!(
+        !failed.status.success() && String::from_utf8_lossy(&failed.stdout).contains("webhook[0] failed")
+    );
+    assert!(server.try_cli(&["healthcheck", "--url", &format!("{}/-/healthy", server.url)]).status.success());
+    check_http(&server);
+    real_amtool(&server);
+}
+
+fn http_get(url: &str, path: &str) -> String {
+    http(url, &format!("GET {path} HTTP/1.0\r\n\r\n"))
+}
+
+fn http(url: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("the server listens");
+    stream.write_all(request.as_bytes()).expect("a request goes out");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer comes");
+    answer
+}
+
+fn check_http(server: &Server) {
+    let post = |path: &str, body: &str| {
+        http(
+            &server.url,
+            &format!(
+                "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        )
+    };
+    for (answer, parts) in [
+        (http_get(&server.url, "/-/healthy"), &["200 OK", "OK"][..]),
+        (http_get(&server.url, "/-/ready"), &["200 OK", "OK"]),
+        (http_get(&server.url, "/api/v1/alerts"), &["410 Gone", "deprecated"]),
+        (http_get(&server.url, "/nope"), &["404 Not Found"]),
+        (
+            http_get(&server.url, "/api/v2/status"),
+            &["200 OK", "no-store", "\"status\":\"disabled\"", "versionInfo"],
+        ),
+        (http_get(&server.url, "/api/v2/receivers"), &["200 OK", "\"name\":\"broken\""]),
+        (http_get(&server.url, "/api/v2/silence/none"), &["404 Not Found", "\"silence not found\""]),
+        (http_get(&server.url, "/api/v2/alerts?filter=a%3D~("), &["400 Bad Request"]),
+        (http_get(&server.url, "/api/v2/alerts?active=maybe"), &["422 Unprocessable"]),
+        (http_get(&server.url, "/api/v2/alerts/groups"), &["200 OK", "\"receiver\":{\"name\":\"team\"}"]),
+        (http_get(&server.url, "/api/watchbell/v1/history"), &["200 OK", "\"type\":\"notification\""]),
+        (http_get(&server.url, "/api/watchbell/v1/route?alertname=x"), &["200 OK", "\"receiver\":\"team\""]),
+        (
+            post("/api/v2/alerts", "[{\"labels\":{}}]"),
+            &["400 Bad Request", "at least one label pair required"],
+        ),
+        (post("/api/v2/alerts", "nope"), &["400 Bad Request"]),
+        (post("/api/v2/silences", "{}"), &["422 Unprocessable", "is required"]),
+        (post("/-/reload", ""), &["200 OK"]),
+        (post("/-/quit", ""), &["404 Not Found"]),
+    ] {
+        for part in parts {
+            assert!(answer.contains(part), "{part} in {answer}");
+        }
+    }
+    assert!(
+        http_get(&server.url, "/metrics").contains("alertmanager_alerts_invalid_total{version=\"v2\"} 1")
+    );
+}
+
+/// Debian's amtool, where it is installed.
+fn real_amtool(server: &Server) {
+    let amtool = |words: &[&str]| {
+        Command::new("amtool")
+            .arg(format!("--alertmanager.url={}", server.url))
+            .arg("--no-version-check")
+            .args(words)
+            .output()
+    };
+    if amtool(&["--version"]).is_err() {
+        return;
+    }
+    let run = |words: &[&str]| {
+        let output = amtool(words).expect("amtool runs");
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {text}");
+        text
+    };
+    run(&["alert", "add", "FromAmtool", "job=x", "--annotation=summary=hello"]);
+    assert!(run(&["alert", "query", "FromAmtool"]).contains("hello"));
+    let id = run(&["silence", "add", "alertname=FromAmtool", "-c", "why", "-a", "me"]).trim().to_owned();
+    assert!(run(&["silence", "query"]).contains(&id));
+    assert!(!run(&["alert", "query", "FromAmtool"]).contains("hello"));
+    assert!(run(&["alert", "query", "-s", "FromAmtool"]).contains("hello"));
+    run(&["silence", "update", "-d", "3h", &id]);
+    run(&["silence", "expire", &id]);
+    assert!(run(&["silence", "query", "--expired"]).contains("FromAmtool"));
+    assert!(run(&["config", "show"]).contains("receiver: team"));
+    assert!(run(&["cluster", "show"]).contains("disabled"));
+}
+
+#[test]
+fn a_bad_configuration_ends_the_start_with_its_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("am.yml");
+    std::fs::write(
+        &file,
+        "route: {receiver: team-IT-Support-mails}\nreceivers: [{name: 'team--IT-Support--mails'}]\n",
+    )
+    .expect("a file");
+    let flag = format!("--config.file={}", file.display());
+    let data = format!("--storage.path={}", dir.path().join("data").display());
+    for words in [
+        &[flag.as_str(), &data, "--web.listen-address=127.0.0.1:0"][..],
+        &["check-config", &file.display().to_string()],
+    ] {
+        let output = Command::new(BINARY).args(words).output().expect("the binary runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains("undefined receiver \"team-IT-Support-mails\"") && text.contains("am.yml:1:"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_kind_of_receiver_sends_what_its_provider_wants() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (port, bodies) = webhook("200 OK");
+    let url = format!("http://127.0.0.1:{port}");
+    let file = dir.path().join("am.yml");
+    let text = format!(
+        "route: {{receiver: all}}
+receivers:
+- name: all
+  slack_configs: [{{api_url: '{url}/s', channel: '#ops', fields: [{{title: a, value: '{{{{ .Status }}}}'}}]}}]
+  pagerduty_configs: [{{url: '{url}/p', routing_key: k, details: {{team: x}}}}]
+  telegram_configs: [{{api_url: '{url}', bot_token: t, chat_id: -5}}]
+  discord_configs: [{{webhook_url: '{url}/d'}}]
+  msteamsv2_configs: [{{webhook_url: '{url}/m'}}]
+"
+    );
+    std::fs::write(&file, text).expect("a file");
+    let flag = format!("--config.file={}", file.display());
+    let output =
+        Command::new(BINARY).args(["test-receiver", "all", &flag]).output().expect("the binary runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && shown.lines().all(|line| line.contains("] sent: 200 OK: ok")),
+        "{shown}"
+    );
+    let sent: Vec<serde_json::Value> = bodies.try_iter().collect();
+    assert_eq!(sent.len(), 5, "{sent:?}");
+    let find = |key: &str| sent.iter().find(|body| body.get(key).is_some()).expect(key);
+    let title = "[FIRING:1] WatchbellTest (info)";
+    let slack = find("channel");
+    let attachment = &slack["attachments"][0];
+    assert_eq!((&slack["channel"], &slack["username"]), (&"#ops".into(), &"Alertmanager".into()));
+    assert_eq!((&attachment["title"], &attachment["color"]), (&title.into(), &"danger".into()));
+    assert_eq!(
+        attachment["fields"][0],
+        serde_json::json!({ "title": "a", "value": "firing", "short": false })
+    );
+    let pagerduty = find("routing_key");
+    assert_eq!(
+        (&pagerduty["event_action"], &pagerduty["payload"]["summary"]),
+        (&"trigger".into(), &title.into())
+    );
+    assert_eq!(pagerduty["dedup_key"].as_str().map(str::len), Some(64));
+    let details = &pagerduty["payload"]["custom_details"];
+    assert_eq!((&details["team"], &details["num_firing"]), (&"x".into(), &"1".into()));
+    let telegram = find("chat_id");
+    assert_eq!((&telegram["chat_id"], &telegram["parse_mode"]), (&(-5).into(), &"HTML".into()));
+    assert!(telegram["text"].as_str().is_some_and(|text| text.contains("alertname = WatchbellTest")));
+    let discord = &find("embeds")["embeds"][0];
+    assert_eq!((&discord["title"], &discord["color"]), (&title.into(), &0x99_2D_22.into()));
+    let teams = &find("type")["attachments"][0]["content"];
+    assert_eq!((&teams["body"][0]["text"], &teams["body"][0]["color"]), (&title.into(), &"Attention".into()));
+}
