@@ -42,6 +42,8 @@ pub struct SiteOptions {
     pub route_prefix: String,
     /// Whether `/-/reload` and `/-/quit` are answered (`--web.enable-lifecycle`).
     pub lifecycle_endpoints: bool,
+    /// Whether `/-/quit` is among them; off where the original has no such path.
+    pub quit_endpoint: bool,
     /// Bytes of a request's body as sent.
     pub body_bytes_max: usize,
     /// Connections at a time; more wait.
@@ -65,6 +67,7 @@ impl SiteOptions {
             ready_text: "ready",
             route_prefix: "/".to_owned(),
             lifecycle_endpoints: false,
+            quit_endpoint: true,
             body_bytes_max: 100 << 20,
             connections_max: 512,
             read_timeout: Duration::from_secs(300),
@@ -178,14 +181,18 @@ impl Site {
             let (lifecycle, ready_text) = (lifecycle.clone(), options.ready_text);
             get(move || ready(lifecycle.clone(), ready_text))
         };
-        let routes =
-            if options.own_metrics_route { Router::new() } else { Router::new().route("/metrics", metrics) };
+        let mut routes = Router::new();
+        if !options.own_metrics_route {
+            routes = routes.route("/metrics", metrics);
+        }
+        if options.quit_endpoint {
+            routes = routes.route("/-/quit", self.quit_route());
+        }
         routes
             .route("/-/healthy", get(move || async move { text(StatusCode::OK, healthy) }))
             .route("/-/ready", ready.clone())
             .route("/ready", ready)
             .route("/-/reload", self.reload_route())
-            .route("/-/quit", self.quit_route())
     }
 
     fn reload_route(&self) -> MethodRouter {
