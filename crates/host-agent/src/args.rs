@@ -306,7 +306,8 @@ impl Flags {
 
     fn listen(&self) -> String {
         let host = if self.listen_ip.is_empty() { "0.0.0.0" } else { &self.listen_ip };
-        self.listen_address.clone().unwrap_or_else(|| format!("{host}:{}", self.port))
+        let given = self.listen_address.clone().filter(|address| !address.is_empty());
+        given.unwrap_or_else(|| format!("{host}:{}", self.port))
     }
 
     /// What the flags come to.

@@ -129,7 +129,13 @@ impl DockerLink {
 
     /// Whether there is anything to connect to.
     pub(crate) fn is_present(&self) -> bool {
-        self.host.is_some() || SOCKETS.iter().any(|path| Path::new(path).exists())
+        match self.host.as_deref() {
+            Some(host) if host.starts_with("unix://") || host.starts_with('/') => {
+                Path::new(host.trim_start_matches("unix://")).exists()
+            }
+            Some(_) => true,
+            None => SOCKETS.iter().any(|path| Path::new(path).exists()),
+        }
     }
 
     /// The client, connected where it is not.
