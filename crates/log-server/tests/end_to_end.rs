@@ -9,6 +9,7 @@ use futures::{SinkExt, StreamExt};
 use prost::Message;
 use serde_json::{Value, json};
 use server::Server;
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use wire::delivery::deliver_request::Message as Incoming;
 use wire::delivery::deliver_response::Message as Outgoing;
@@ -16,6 +17,7 @@ use wire::delivery::delivery_client::DeliveryClient;
 use wire::delivery::{Batch, DeliverRequest, Hello, Label, Line, SourceLines};
 use wire::logs::logs_query_client::LogsQueryClient;
 use wire::logs::query_response::Part;
+use wire::loki::pusher_client::PusherClient;
 use wire::loki::{EntryAdapter, LabelPairAdapter, PushRequest, StreamAdapter};
 
 const SELECTOR: &str = "{containers=\"host1/web\"}";
@@ -68,7 +70,18 @@ async fn lines_survive_a_kill() {
     let pushed =
         server.post("/loki/api/v1/push", "application/x-protobuf", proto_push(at + 5, "over protobuf")).await;
     assert_eq!(pushed, (204, String::new()));
-    let expected = ["over protobuf", "GET /x 404", "GET / 200"];
+    let stream = StreamAdapter {
+        labels: SELECTOR.to_owned(),
+        entries: vec![EntryAdapter {
+            timestamp: Some(prost_types::Timestamp { seconds: at / 1_000_000_000, nanos: 0 }),
+            line: "over gRPC".to_owned(),
+            ..EntryAdapter::default()
+        }],
+        hash: 0,
+    };
+    let mut pusher = PusherClient::connect(server.base()).await.expect("connects");
+    pusher.push(PushRequest { streams: vec![stream] }).await.expect("stored");
+    let expected = ["over protobuf", "GET /x 404", "GET / 200", "over gRPC"];
     assert_eq!(lines(&server, SELECTOR).await, expected);
     server.kill();
     server.restart().await;
@@ -80,7 +93,12 @@ async fn lines_survive_a_kill() {
     let answer = server
         .get_json("/loki/api/v1/query", &[("query", &format!("sum(count_over_time({SELECTOR}[10m]))"))])
         .await;
-    assert_eq!(answer["data"]["result"][0]["value"][1], "3");
+    assert_eq!(answer["data"]["result"][0]["value"][1], "4");
+    assert_eq!(
+        server.command(&["query", "--output", "raw", "--limit", "2", SELECTOR]).await,
+        "over protobuf\nGET /x 404\n"
+    );
+    assert_eq!(server.command(&["labels", "containers"]).await, "host1/web\n");
     // What is sent again is there once.
     server
         .post("/loki/api/v1/push", "application/json", json_push(at, &["GET / 200", "GET /x 404"]).into())
@@ -209,8 +227,9 @@ async fn tails_show_what_comes() {
     let (mut socket, _) =
         tokio_tungstenite::connect_async(url.replacen("http", "ws", 1)).await.expect("upgrades");
     let mut seen = Vec::new();
+    let end = tokio::time::Instant::now() + Duration::from_secs(60);
     while seen.len() < 3 {
-        let frame = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("in time");
+        let frame = tokio::time::timeout_at(end, socket.next()).await.expect("in time");
         let Frame::Text(text) = frame.expect("a frame").expect("readable") else { continue };
         let frame: Value = serde_json::from_str(&text).expect("JSON");
         for stream in frame["streams"].as_array().expect("streams") {
@@ -312,8 +331,21 @@ async fn deliveries_are_stored_once() {
     assert_eq!(lines, ["one", "two", "three"]);
 }
 
+/// Something in Alertmanager's place: its address, and what is posted to it.
+async fn alertmanager() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<Value>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let take = move |axum::Json(alerts): axum::Json<Value>| async move {
+        sender.send(alerts).ok();
+    };
+    let router = axum::Router::new().route("/api/v2/alerts", axum::routing::post(take));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, receiver)
+}
+
 #[tokio::test]
-async fn rules_fire_and_are_shown() {
+async fn rules_fire_and_are_sent() {
     let dir = tempfile::tempdir().expect("a directory");
     let rules = dir.path().join("rules/fake");
     std::fs::create_dir_all(&rules).expect("a directory");
@@ -322,8 +354,9 @@ async fn rules_fire_and_are_shown() {
         "groups:\n- name: web\n  interval: 1s\n  rules:\n  - alert: Errors\n    expr: sum(count_over_time({containers=\"host1/web\"} |= \"error\" [5m])) > 0\n    labels: {severity: page}\n",
     )
     .expect("written");
+    let (alertmanager, mut received) = alertmanager().await;
     let config = format!(
-        "auth_enabled: false\nruler: {{storage: {{type: local, local: {{directory: {}}}}}}}\n",
+        "auth_enabled: false\nruler: {{alertmanager_url: \"http://{alertmanager}\", storage: {{type: local, local: {{directory: {}}}}}}}\n",
         dir.path().join("rules").display()
     );
     let server = Server::start(dir.path(), &config).await;
@@ -337,6 +370,8 @@ async fn rules_fire_and_are_shown() {
     let alert = &firing["data"]["alerts"][0];
     assert_eq!((&alert["state"], &alert["value"]), (&json!("firing"), &json!("1e+00")));
     assert_eq!(alert["labels"], json!({ "alertname": "Errors", "severity": "page" }));
+    let sent = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.expect("in time");
+    assert_eq!(sent.expect("alerts")[0]["labels"], json!({ "alertname": "Errors", "severity": "page" }));
     let (status, yaml) = server.get("/loki/api/v1/rules/web.yaml/web", &[]).await;
     assert!(status == 200 && yaml.starts_with("name: web\ninterval: 1s\n"), "{yaml}");
 }

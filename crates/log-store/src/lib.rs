@@ -27,3 +27,5 @@ mod tenant;
 pub use deletes::{DeleteRequest, DeleteSpec};
 pub use options::{FixedLimits, LimitsSource, LogLimits, LogStoreOptions, StreamRetention};
 pub use store::{DiskLogStore, LogStoreStats, MaintainReport, OpenReport};
+/// When the write-ahead log is synced: part of [`LogStoreOptions`].
+pub use wal::SyncPolicy;

@@ -23,7 +23,9 @@ pub(super) fn streams(
     stats: &QueryStats,
     took: Duration,
 ) -> String {
-    let mut out = String::from(r#"{"status":"success","data":{"resultType":"streams","#);
+    let mut out = String::from(r#"{"status":"success","#);
+    push_warnings(&mut out, stats);
+    out.push_str(r#""data":{"resultType":"streams","#);
     if categorizes {
         out.push_str(r#""encodingFlags":["categorize-labels"],"#);
     }
@@ -32,6 +34,16 @@ pub(super) fn streams(
     push_stats(&mut out, stats, took);
     out.push_str("}}");
     out
+}
+
+/// What a client is to know of an answer that is not whole.
+fn push_warnings(out: &mut String, stats: &QueryStats) {
+    let damaged = stats.scan.blocks_damaged;
+    if damaged > 0 {
+        out.push_str(&format!(
+            r#""warnings":["{damaged} damaged blocks were left out: lines are missing"],"#
+        ));
+    }
 }
 
 /// The list of streams, as answers and tails have it.
@@ -81,7 +93,9 @@ pub(super) fn metric(answer: &MetricAnswer, stats: &QueryStats, took: Duration) 
         MetricAnswer::Vector(_) => "vector",
         MetricAnswer::Matrix(_) => "matrix",
     };
-    let mut out = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":"#);
+    let mut out = String::from(r#"{"status":"success","#);
+    push_warnings(&mut out, stats);
+    out.push_str(&format!(r#""data":{{"resultType":"{kind}","result":"#));
     match answer {
         MetricAnswer::Scalar(point) => push_point(&mut out, *point),
         MetricAnswer::Vector(points) => {

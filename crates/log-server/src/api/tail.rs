@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
+use futures::future::BoxFuture;
 use log_storage_api::Direction;
 use logql::{LogQuery, ResultEntry, ResultStream, StreamCollector, TailFilter};
 use logql_syntax::{Expr, LogExpr};
@@ -185,11 +186,18 @@ impl Drop for Turn {
     }
 }
 
+/// The filter back, and the lines that it let through.
+type Filtered = Result<(TailFilter, Vec<ResultStream>), ApiError>;
+
 /// New lines that match a query.
 pub(crate) struct TailFeed {
     receiver: broadcast::Receiver<Arc<LiveBatch>>,
     /// Taken out while it works on another thread.
     filter: Option<TailFilter>,
+    /// What goes on there.
+    work: Option<BoxFuture<'static, Filtered>>,
+    /// Batches that were missed since the last lines.
+    dropped: u64,
     ctx: RequestContext,
     categorizes: bool,
     /// What the first lines were: they may come again, as listening began before they were read.
@@ -206,6 +214,22 @@ struct Shown {
 impl Shown {
     fn hash(&self, labels: &[(String, String)], entry: &ResultEntry) -> u64 {
         self.hasher.hash_one((labels, entry.timestamp, &entry.line))
+    }
+
+    /// The streams without what was shown already.
+    fn without_repeats(&self, mut streams: Vec<ResultStream>) -> Vec<ResultStream> {
+        if self.hashes.is_empty() {
+            return streams;
+        }
+        for stream in &mut streams {
+            let labels = std::mem::take(&mut stream.labels);
+            stream.entries.retain(|entry| {
+                entry.timestamp > self.newest || !self.hashes.contains(&self.hash(&labels, entry))
+            });
+            stream.labels = labels;
+        }
+        streams.retain(|stream| !stream.entries.is_empty());
+        streams
     }
 }
 
@@ -251,56 +275,58 @@ impl TailFeed {
                 shown.newest = shown.newest.max(entry.timestamp);
             }
         }
-        Ok((Self { receiver, filter: Some(filter), ctx: ctx.clone(), categorizes, shown }, first))
+        Ok((
+            Self {
+                receiver,
+                filter: Some(filter),
+                work: None,
+                dropped: 0,
+                ctx: ctx.clone(),
+                categorizes,
+                shown,
+            },
+            first,
+        ))
     }
 
-    /// The next lines, and how many batches were missed before them. `None` at the end.
+    /// The next lines, and how many batches were missed before them. `None` at the end. Dropping the future loses nothing:
+    /// what it was at goes on with the next call.
     pub(crate) async fn next(&mut self) -> Result<Option<(Vec<ResultStream>, u64)>, ApiError> {
-        let mut dropped = 0;
         loop {
-            let batch = match self.receiver.recv().await {
-                Ok(batch) if batch.tenant == self.ctx.tenant => batch,
-                Ok(_) => continue,
-                Err(RecvError::Lagged(missed)) => {
-                    dropped += missed;
-                    continue;
+            if let Some(work) = &mut self.work {
+                let outcome = work.await;
+                self.work = None;
+                let (filter, streams) = outcome?;
+                self.filter = Some(filter);
+                let streams = self.shown.without_repeats(streams);
+                if !streams.is_empty() || self.dropped > 0 {
+                    return Ok(Some((streams, std::mem::take(&mut self.dropped))));
                 }
+            }
+            match self.receiver.recv().await {
+                Ok(batch) if batch.tenant == self.ctx.tenant => self.begin(batch)?,
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => self.dropped += missed,
                 Err(RecvError::Closed) => return Ok(None),
-            };
-            let streams = self.matching(batch).await?;
-            if !streams.is_empty() || dropped > 0 {
-                return Ok(Some((streams, dropped)));
             }
         }
     }
 
-    async fn matching(&mut self, batch: Arc<LiveBatch>) -> Result<Vec<ResultStream>, ApiError> {
+    /// Begins to filter a batch on another thread.
+    fn begin(&mut self, batch: Arc<LiveBatch>) -> Result<(), ApiError> {
         let Some(mut filter) = self.filter.take() else {
             return Err(ApiError::new(ErrorCode::Internal, "the tail's filter is gone"));
         };
         let mut collector = collector(&self.ctx, self.categorizes)?;
-        let (filter, mut streams) = blocking(move || {
+        self.work = Some(Box::pin(blocking(move || {
             for stream in &batch.streams {
                 for entry in &stream.entries {
                     filter.apply(&stream.labels, entry, &mut collector)?;
                 }
             }
             Ok((filter, collector.finish()))
-        })
-        .await?;
-        self.filter = Some(filter);
-        if !self.shown.hashes.is_empty() {
-            let shown = &self.shown;
-            for stream in &mut streams {
-                let labels = std::mem::take(&mut stream.labels);
-                stream.entries.retain(|entry| {
-                    entry.timestamp > shown.newest || !shown.hashes.contains(&shown.hash(&labels, entry))
-                });
-                stream.labels = labels;
-            }
-            streams.retain(|stream| !stream.entries.is_empty());
-        }
-        Ok(streams)
+        })));
+        Ok(())
     }
 }
 

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log_store::{DiskLogStore, LogStoreOptions, LogStoreStats};
+use log_store::{DiskLogStore, LogStoreOptions, LogStoreStats, SyncPolicy};
 use service::{Failure, Lifecycle};
 use sys::{Clock, Fs};
 use telemetry::Registry;
 use tokio::time::MissedTickBehavior;
-use wal::SyncPolicy;
 
 use crate::tenants::TenantLimits;
 

@@ -1,3 +1,5 @@
+//! Files that people have written for the original, old and new, and what is refused in them.
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
+//! Push bodies, checks of streams and what is added to them.
+
 use model::LogEntry;
+use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 use super::decode::{decode_json, decode_proto};
 use super::validate;
@@ -69,4 +72,28 @@ fn streams_are_checked_and_enriched() {
     let labels = validate::labels(&pairs(&[("a", "1")]), &limits).expect("valid");
     let enriched = validate::enrich(&labels, vec![entry], &limits);
     assert_eq!((enriched[0].line.as_str(), enriched[0].structured_metadata[0].1.as_str()), ("aé", "unknown"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn no_body_panics(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        labels in any::<String>(),
+        at in any::<String>(),
+    ) {
+        decode_proto(&bytes).ok();
+        decode_json(&bytes).ok();
+        let stream = serde_json::json!({ "labels": labels, "entries": [{ "ts": at, "line": labels }] });
+        let pushed = serde_json::json!({ "streams": [stream] }).to_string();
+        if let Ok(streams) = decode_json(pushed.as_bytes()) {
+            for stream in streams {
+                let limits = Limits { truncates_lines: true, line_bytes_max: Some(5), ..Limits::default() };
+                if let Ok(labels) = validate::labels(&stream.labels, &limits) {
+                    validate::enrich(&labels, stream.entries, &limits);
+                }
+            }
+        }
+    }
 }

@@ -53,6 +53,16 @@ impl Server {
         }
     }
 
+    /// What a subcommand prints, asked of this server.
+    pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell-logs"));
+        command.args(arguments).args(["--addr", &self.base]);
+        let output =
+            tokio::task::spawn_blocking(move || command.output()).await.expect("runs").expect("starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     pub(crate) fn base(&self) -> String {
         self.base.clone()
     }

@@ -1,3 +1,5 @@
+//! Queries and what they print as, queries and their errors, and texts that are no queries at all.
+
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_assert_eq, proptest};
 
 use crate::parse;

@@ -1,3 +1,5 @@
+//! No line makes a stage panic.
+
 use std::borrow::Cow;
 
 use logql_syntax::parse_log;
