@@ -93,7 +93,7 @@ fn error(status: StatusCode, message: impl std::fmt::Display) -> Response {
     json(status, &message.to_string())
 }
 
-/// A body or parameter that does not have the form that the API describes.
-fn invalid(status: StatusCode, message: impl std::fmt::Display) -> Response {
-    json(status, &serde_json::json!({ "code": status.as_u16(), "message": message.to_string() }))
+/// A body or parameter that does not have the form that the API describes, with go-openapi's code for what is wrong.
+fn invalid(status: StatusCode, code: u16, message: impl std::fmt::Display) -> Response {
+    json(status, &serde_json::json!({ "code": code, "message": message.to_string() }))
 }

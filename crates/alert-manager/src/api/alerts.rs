@@ -52,7 +52,7 @@ pub(super) async fn groups(State(api): State<Api>, RawQuery(query): RawQuery) ->
 fn alert_json(view: &AlertView) -> Value {
     let alert = &view.alert;
     let inhibited_by: Vec<String> = view.inhibited_by.iter().map(ToString::to_string).collect();
-    json!({
+    let mut shown = json!({
         "annotations": pairs(&alert.annotations),
         "endsAt": rfc3339_ms(alert.ends_at),
         "fingerprint": alert.fingerprint.to_string(),
@@ -65,9 +65,12 @@ fn alert_json(view: &AlertView) -> Value {
             "state": if view.is_suppressed() { "suppressed" } else { "active" },
         },
         "updatedAt": rfc3339_ms(alert.updated_at),
-        "generatorURL": alert.generator_url,
         "labels": pairs(&alert.labels),
-    })
+    });
+    if !alert.generator_url.is_empty() {
+        shown["generatorURL"] = alert.generator_url.as_str().into();
+    }
+    shown
 }
 
 #[derive(Deserialize)]
@@ -88,7 +91,7 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
     let posted: Vec<PostedAlert> = match serde_json::from_slice(&body) {
         Ok(posted) => posted,
         Err(error) => {
-            return invalid(StatusCode::BAD_REQUEST, format!("parsing alerts body failed: {error}"));
+            return invalid(StatusCode::BAD_REQUEST, 400, format!("parsing alerts body failed: {error}"));
         }
     };
     let manager = &api.manager;

@@ -28,17 +28,14 @@ impl Parameters {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A switch that is on unless it is said to be off.
-    pub(super) fn switch(&self, name: &str) -> Result<bool, Refusal> {
-        match self.get(name) {
-            None | Some("") => Ok(true),
-            Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-            Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-            Some(other) => Err(Box::new(super::invalid(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!("{name} in query must be of type boolean: {other:?}"),
-            ))),
-        }
+    /// A switch that is on unless it is said to be off; what is no boolean is off, as the original has it.
+    pub(super) fn switch(&self, name: &str) -> bool {
+        matches!(
+            self.get(name).map(str::to_ascii_lowercase).as_deref(),
+            None | Some(
+                "" | "true" | "1" | "yes" | "ok" | "y" | "on" | "selected" | "checked" | "t" | "enabled"
+            )
+        )
     }
 
     /// The matchers of `filter`.
@@ -59,10 +56,10 @@ impl Parameters {
             None => None,
         };
         Ok(AlertFilter {
-            active: self.switch("active")?,
-            silenced: self.switch("silenced")?,
-            inhibited: self.switch("inhibited")?,
-            muted: self.switch("muted")?,
+            active: self.switch("active"),
+            silenced: self.switch("silenced"),
+            inhibited: self.switch("inhibited"),
+            muted: self.switch("muted"),
             matchers: MatcherSet::new(self.filter(mode)?).map_err(|error| bad(&error))?,
             receiver,
         })

@@ -28,10 +28,8 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> R
         ("pending", SilenceState::Pending),
         ("expired", SilenceState::Expired),
     ] {
-        match parameters.switch(name) {
-            Ok(true) => states.push(state),
-            Ok(false) => {}
-            Err(response) => return *response,
+        if parameters.switch(name) {
+            states.push(state);
         }
     }
     let now = api.manager.now();
@@ -82,19 +80,36 @@ fn silence_json(silence: &Silence, now: i64) -> Value {
 }
 
 pub(super) async fn get(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    if !is_uuid(&id) {
+        return not_an_id(&id);
+    }
     let now = api.manager.now();
     let found = api.manager.dispatcher().silences.get(&id).map(|silence| silence_json(silence, now));
     match found {
         Some(silence) => super::json(StatusCode::OK, &silence),
-        None => error(StatusCode::NOT_FOUND, "silence not found"),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 pub(super) async fn delete(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    if !is_uuid(&id) {
+        return not_an_id(&id);
+    }
     match api.manager.expire_silence(&id).await {
         Ok(()) => StatusCode::OK.into_response(),
         Err(failed) => refused(&failed),
     }
+}
+
+fn is_uuid(id: &str) -> bool {
+    let dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    id.len() == 36
+        && id.bytes().enumerate().all(|(at, b)| if dash(at) { b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+fn not_an_id(id: &str) -> Response {
+    let message = format!("silenceID in path must be of type uuid: {id:?}");
+    invalid(StatusCode::UNPROCESSABLE_ENTITY, 601, message)
 }
 
 fn refused(failed: &ChangeError) -> Response {
@@ -134,7 +149,7 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
     let posted: PostedSilence = match serde_json::from_slice(&body) {
         Ok(posted) => posted,
         Err(error) => {
-            return invalid(StatusCode::BAD_REQUEST, format!("parsing silence body failed: {error}"));
+            return invalid(StatusCode::BAD_REQUEST, 400, format!("parsing silence body failed: {error}"));
         }
     };
     let silence = match into_silence(posted, api.manager.now()) {
@@ -149,12 +164,12 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
 
 fn into_silence(posted: PostedSilence, now: i64) -> Result<Silence, Refusal> {
     let required = |name: &str| {
-        Box::new(invalid(StatusCode::UNPROCESSABLE_ENTITY, format!("{name} in body is required")))
+        Box::new(invalid(StatusCode::UNPROCESSABLE_ENTITY, 602, format!("{name} in body is required")))
     };
     let at = |name: &str, text: Option<String>| {
         let text = text.ok_or_else(|| required(name))?;
-        let time =
-            time(name, Some(&text)).map_err(|error| Box::new(invalid(StatusCode::BAD_REQUEST, error)))?;
+        let time = time(name, Some(&text))
+            .map_err(|error| Box::new(invalid(StatusCode::BAD_REQUEST, 400, error)))?;
         Ok::<i64, Refusal>(time.unwrap_or(0))
     };
     let matchers = posted.matchers.ok_or_else(|| required("matchers"))?;
