@@ -60,7 +60,7 @@ pub(crate) struct RuleManager {
 #[derive(Debug)]
 struct Running {
     stop: CancellationToken,
-    task: JoinHandle<Group>,
+    task: JoinHandle<Option<Group>>,
 }
 
 impl RuleManager {
@@ -98,7 +98,7 @@ impl RuleManager {
         let mut old = BTreeMap::new();
         for (key, group) in std::mem::take(&mut *running) {
             group.stop.cancel();
-            if let Ok(group) = group.task.await {
+            if let Ok(Some(group)) = group.task.await {
                 old.insert(key, group);
             }
         }
@@ -132,7 +132,7 @@ impl RuleManager {
 
     fn start(&self, group: Group, view: Arc<Mutex<GroupView>>, env: RuleEnv) -> Running {
         let stop = self.lifecycle.stopping().child_token();
-        let task = tokio::spawn(drive(group, view, env, stop.clone()));
+        let task = tokio::spawn(drive(group, view, env, stop.clone(), self.lifecycle.clone()));
         Running { stop, task }
     }
 
@@ -168,18 +168,20 @@ fn view_of(group: &Group) -> GroupView {
     }
 }
 
-/// Evaluates a group at its slots until it is stopped; gives it back with its state.
+/// Evaluates a group at its slots until it is stopped; gives it back with its state. A panic in an evaluation ends the
+/// service: the group's state is lost with it.
 async fn drive(
     mut group: Group,
     view: Arc<Mutex<GroupView>>,
     env: RuleEnv,
     stop: CancellationToken,
-) -> Group {
+    lifecycle: Lifecycle,
+) -> Option<Group> {
     loop {
         let slot = group.next_slot();
         let wait = (slot - env.clock.now_ms()).max(0).unsigned_abs();
         tokio::select! {
-            () = stop.cancelled() => return group,
+            () = stop.cancelled() => return Some(group),
             () = tokio::time::sleep(Duration::from_millis(wait)) => {}
         }
         let (task_env, task_view) = (env.clone(), Arc::clone(&view));
@@ -193,8 +195,10 @@ async fn drive(
         });
         match evaluating.await {
             Ok(back) => group = back,
-            // The runtime is going down, or the evaluation panicked: either way the group is lost, and the service ends.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => {
+                lifecycle.fail(format!("evaluation of a rule group ended badly: {error}"));
+                return None;
+            }
         }
     }
 }

@@ -40,7 +40,9 @@ impl Server {
         let mut lines = BufReader::new(stderr).lines();
         let mut seen = Vec::new();
         let address = loop {
-            let Some(Ok(line)) = lines.next() else { panic!("no address in the log:\n{}", seen.join("\n")) };
+            let line = lines.next().and_then(Result::ok);
+            assert!(line.is_some(), "no address in the log:\n{}", seen.join("\n"));
+            let line = line.unwrap_or_default();
             let found = line.split("address=").nth(1).map(|rest| rest.split(' ').next().unwrap_or_default());
             if let Some(address) = found.filter(|_| line.contains("listening")) {
                 break address.trim_matches('"').to_owned();
@@ -174,6 +176,8 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
         assert_eq!(server.get(path).0, status, "{path}");
     }
 
+    assert_eq!(grpc_parts(&server.address), ["header 1", "series 1", "trailer"]);
+
     let end = now_seconds();
     let range = format!("/api/v1/query_range?query=hits_total&start={}&end={end}&step=1", end - 60);
     let before = server.result(&range);
@@ -186,6 +190,31 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
     assert_eq!(server.result(&range), before, "what was answered before the kill");
     drop(server);
     compare_with_prometheus(dir.path(), &data, end, &before);
+}
+
+/// The parts of an instant query's answer over gRPC, on the same port.
+fn grpc_parts(address: &str) -> Vec<String> {
+    use wire::metrics::query_response::Part;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        let url = format!("http://{address}");
+        let mut client =
+            wire::metrics::metrics_query_client::MetricsQueryClient::connect(url).await.expect("connected");
+        let time_ms = now_seconds() * 1000;
+        let request =
+            wire::metrics::InstantRequest { query: "temperature".to_owned(), time_ms, ..Default::default() };
+        let mut answer = client.instant(request).await.expect("answered").into_inner();
+        let mut parts = Vec::new();
+        while let Some(message) = answer.message().await.expect("message") {
+            parts.push(match message.part {
+                Some(Part::Header(header)) => format!("header {}", header.result_type),
+                Some(Part::Series(batch)) => format!("series {}", batch.series.len()),
+                Some(Part::Trailer(_)) => "trailer".to_owned(),
+                other => format!("{other:?}"),
+            });
+        }
+        parts
+    })
 }
 
 /// Opens the directory with Prometheus itself, if it is installed, and asks the same.
