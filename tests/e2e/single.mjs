@@ -80,7 +80,8 @@ export default async function single({ root, artifacts, check }) {
     });
     await browse({ url, password: gateway.password, artifacts, check, name: "single" });
     await check("single: a port that is taken is named with its flag", async () => {
-      const blocker = createServer().listen(9093 + OFFSET + 1, "127.0.0.1");
+      const blocker = createServer();
+      await new Promise((resolve) => blocker.listen(9093 + OFFSET + 1, "127.0.0.1", resolve));
       try {
         const second = run(binary, ["--data", join(data, "second"), "--port-offset", String(OFFSET + 1)], { mayFail: true, timeout: 20_000, cwd });
         equal(second.status, 2, "exit code");

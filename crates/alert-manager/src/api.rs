@@ -47,6 +47,7 @@ impl Api {
             .nest("/api/v2", v2)
             .nest("/api/watchbell/v1", own)
             .layer(from_fn_with_state(self.clone(), bounded))
+            .route("/api/v1/status/watchbell", get(status::watchbell))
             .route("/api/v1/{*rest}", any(gone))
             .route("/", get(extra::home))
             .with_state(self)

@@ -84,6 +84,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/loki/api/v1/status/buildinfo", get(status::build_info))
         .route("/loki/api/v1/drilldown-limits", get(status::drilldown_limits))
         .route("/config", get(status::config))
+        .route("/api/v1/status/watchbell", get(status::watchbell))
         .route("/services", get(status::services))
         .merge(rules::router());
     for path in NOT_BUILT {

@@ -15,11 +15,12 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(super) fn read(dir: &dyn Fn(&str) -> Option<PathBuf>, reader: &mut GroupReader) -> CgroupStats {
     let mut stats = CgroupStats::default();
     if let Some(dir) = dir("cpuacct") {
-        let usage = reader.text(&dir, "cpuacct.usage_all").map(parse_usage_all);
-        stats.cpu = match usage {
-            Some(cpu) => Some(cpu),
+        let shares = reader.text(&dir, "cpuacct.usage_all").map(parse_usage_all);
+        let usage = reader.number(&dir, "cpuacct.usage").map(|usage| usage * NANOSECONDS);
+        stats.cpu = match (shares, usage) {
+            (Some(shares), Some(usage)) => Some(scaled(shares, usage)),
             // Kernels before 4.7 have ticks only.
-            None => read_cpu_ticks(&dir, reader),
+            _ => read_cpu_ticks(&dir, reader),
         };
     }
     if let Some(dir) = dir("cpu") {
@@ -65,6 +66,17 @@ fn parse_usage_all(text: &str) -> CpuTimes {
     }
     cpu.usage = cpu.user + cpu.system;
     cpu
+}
+
+/// `cpuacct.usage` is exact; `usage_all` charges whole ticks to user or system and can be several percent off. So its
+/// parts are scaled to the exact sum.
+fn scaled(mut shares: CpuTimes, usage: f64) -> CpuTimes {
+    let factor = if shares.usage > 0.0 { usage / shares.usage } else { 0.0 };
+    shares.user *= factor;
+    shares.system *= factor;
+    shares.per_cpu.iter_mut().for_each(|cpu| *cpu *= factor);
+    shares.usage = usage;
+    shares
 }
 
 fn read_cpu_ticks(dir: &std::path::Path, reader: &mut GroupReader) -> Option<CpuTimes> {

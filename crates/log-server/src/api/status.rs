@@ -42,6 +42,20 @@ pub(super) async fn build_info() -> Response {
     encode::json(body.to_string())
 }
 
+/// What the gateway's Status page shows of this server.
+pub(super) async fn watchbell(State(server): State<Arc<Server>>) -> Response {
+    let loaded = Arc::clone(&server.loaded.read());
+    let notices: Vec<_> =
+        loaded.warnings.iter().map(|text| json!({ "severity": "info", "text": text })).collect();
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "details": {},
+        "notices": notices,
+        "config_error": server.lifecycle.last_reload_error(),
+    });
+    encode::json(body.to_string())
+}
+
 pub(super) async fn drilldown_limits(State(server): State<Arc<Server>>, call: Call) -> Response {
     let limits = server.limits_of(&call.scope.context.tenant);
     let body = json!({

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::{Request, State as AxumState};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use model::{ByteSize, format_duration_ms};
 use serde_json::{Map, Value, json};
 
@@ -174,13 +174,25 @@ pub(crate) async fn wal_replay(AxumState(state): AxumState<Arc<State>>) -> Respo
 }
 
 /// What Prometheus has no place for: warnings of the configuration and the error of the last reload.
+/// What the gateway's Status page shows of this server (its `docs/api.md` has the shape).
 pub(crate) async fn watchbell(AxumState(state): AxumState<Arc<State>>) -> Response {
     let warnings = state.config.read().warnings.clone();
-    answer::success(&json!({
+    let notices: Vec<Value> =
+        warnings.iter().map(|text| json!({ "severity": "warning", "text": text })).collect();
+    let mut details = serde_json::Map::new();
+    if let Ok(db) = work::store(&state) {
+        let stats = tokio::task::spawn_blocking(move || db.stats(1)).await;
+        if let Ok(stats) = stats {
+            details.insert("series".to_owned(), Value::from(stats.head_series.to_string()));
+        }
+    }
+    axum::Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "configWarnings": warnings,
-        "lastReloadError": state.lifecycle.last_reload_error(),
+        "details": details,
+        "notices": notices,
+        "config_error": state.lifecycle.last_reload_error(),
     }))
+    .into_response()
 }
 
 pub(crate) async fn blocks(AxumState(state): AxumState<Arc<State>>) -> Result<Response, ApiError> {
