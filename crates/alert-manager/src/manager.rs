@@ -92,6 +92,8 @@ struct Inner {
     /// One change of silences at a time, so that what is stored and what is known agree.
     silence_changes: AsyncMutex<()>,
     history_queue: Mutex<Vec<HistoryEvent>>,
+    /// Held while events are written, so that whoever waits for it sees all that were taken before.
+    history_writing: tokio::sync::Mutex<()>,
     started_at: TimestampNs,
 }
 
@@ -138,6 +140,7 @@ impl Manager {
             deliveries: Semaphore::new(DELIVERIES_MAX),
             silence_changes: AsyncMutex::new(()),
             history_queue: Mutex::default(),
+            history_writing: tokio::sync::Mutex::default(),
             started_at,
         }));
         manager.count_config();

@@ -36,6 +36,7 @@ pub(super) async fn history(State(api): State<Api>, RawQuery(query): RawQuery) -
         }
     };
     let manager = api.manager.clone();
+    manager.flush_history().await;
     match tokio::task::spawn_blocking(move || manager.history().query(from, to, limit)).await {
         Ok(Ok(events)) => super::json(StatusCode::OK, &events),
         Ok(Err(failed)) => error(StatusCode::INTERNAL_SERVER_ERROR, service::error_chain(&failed)),

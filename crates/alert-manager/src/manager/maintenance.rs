@@ -53,7 +53,9 @@ impl Manager {
         }
     }
 
-    async fn flush_history(&self) {
+    /// Writes the events that wait; when it returns, all that happened before are in the history.
+    pub(crate) async fn flush_history(&self) {
+        let _writing = self.0.history_writing.lock().await;
         let events = std::mem::take(&mut *self.0.history_queue.lock());
         if events.is_empty() {
             return;
