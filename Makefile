@@ -19,8 +19,9 @@ tools:
 
 ui: $(UI)/dist/index.html
 
+# Not `npm ci`: it refuses a lock file without download addresses (npm leaves other platforms' packages out of such a one).
 $(UI)/node_modules: $(UI)/package-lock.json
-	cd $(UI) && npm ci --no-audit --no-fund && touch node_modules
+	cd $(UI) && npm install --no-save --no-audit --no-fund && touch node_modules
 
 $(UI)/dist/index.html: $(UI)/node_modules $(shell find $(UI)/src $(UI)/public $(UI)/index.html $(UI)/vite.config.ts -type f)
 	cd $(UI) && npm run build
