@@ -7,7 +7,7 @@ BIN     := $(TARGET)/$(TRIPLE)/dist
 COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 BINARIES := watchbell watchbell-metrics watchbell-logs watchbell-alerts watchbell-gateway watchbell-agent
 
-.PHONY: run tools ui binaries dist up down logs test check test-rust test-ui e2e bench bench-peers sim fuzz deny codegen clean
+.PHONY: run tools ui binaries dist up down logs test check test-rust test-ui e2e bench sim deny codegen clean
 
 ## Build and start everything in one process on this machine, data in ./data
 run: tools ui
@@ -67,11 +67,8 @@ e2e: binaries
 bench:
 	cargo bench --workspace
 
-bench-peers:
-	sh benches/peers.sh
-
 sim:
-	SIM_SEED=$(SEED) SLOW_TESTS=1 cargo test --release -p wal -p tsdb -p log-store sim
+	SEED=$(SEED) SLOW_TESTS=1 cargo test --release -p wal -p tsdb -p log-store sim
 
 deny:
 	cargo deny check
