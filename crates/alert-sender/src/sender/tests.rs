@@ -35,11 +35,12 @@ fn alertmanager(status: &'static str) -> (String, mpsc::Receiver<String>) {
                     break format!("{} {body}", head.lines().next().unwrap_or_default());
                 }
             };
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .expect("answer");
+            // Handed on before it is answered: whoever has the answer finds the body here.
             if sender.send(body).is_err() {
                 return;
             }
+            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .expect("answer");
         }
     });
     (address, receiver)
