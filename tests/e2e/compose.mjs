@@ -1,73 +1,46 @@
 // The compose deployment from a clean clone on real Docker: a user's first minutes, faults, kills, restarts.
 
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { browse } from "./browser.mjs";
+import { BINARIES, DOCKER, Deployment, buildWatched, docker, hostAddress, inspect, removeContainers, startWatched } from "./lib/docker.mjs";
 import { Gateway } from "./lib/gateway.mjs";
 import { run } from "./lib/process.mjs";
 import { smtpServer, webhookReceiver } from "./lib/receivers.mjs";
-import { assert, equal, until } from "./lib/wait.mjs";
+import { writeSample } from "./lib/remote-write.mjs";
+import { assert, equal, sleep, until } from "./lib/wait.mjs";
 
-const DOCKER = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
-const COMPOSE = existsSync("/usr/bin/docker-compose") ? ["/usr/bin/docker-compose"] : [DOCKER, "compose"];
 const PREFIX = "wbe2e-";
 const PORTS = { gateway: 33000, metrics: 39090, logs: 33100 };
 const SERVICES = { grafana: 5677, prometheus: 5678, alertmanager: 5679, loki: 5680, cadvisor: 5681 };
 const PASSWORD = "e2e-password-1";
 
-const docker = (...args) => run(DOCKER, args);
-
 export default async function compose({ root, artifacts, check }) {
-  const clone = mkdtempSync(join(tmpdir(), "watchbell-clone-"));
-  run("git", ["clone", "--quiet", "--local", "--no-hardlinks", root, clone]);
-  mkdirSync(join(clone, "dist", "bin"), { recursive: true });
-  for (const binary of ["watchbell", "watchbell-metrics", "watchbell-logs", "watchbell-alerts", "watchbell-gateway", "watchbell-agent"]) {
-    copyFileSync(join(root, "dist", "bin", binary), join(clone, "dist", "bin", binary));
-  }
   const webhook = await webhookReceiver();
   const smtp = await smtpServer();
-  const env = {
-    ...process.env,
-    COMPOSE_PROJECT_NAME: "wbe2e",
-    DOCKER_GID: String(statSync("/var/run/docker.sock").gid),
-    GF_SECURITY_ADMIN_PASSWORD: PASSWORD,
-    WATCHBELL_DOCKERFILE: "deploy/Dockerfile.prebuilt",
-    WATCHBELL_TAG: "e2e",
-    WATCHBELL_PREFIX: PREFIX,
-    WATCHBELL_GATEWAY_PORT: String(PORTS.gateway),
-    WATCHBELL_METRICS_PORT: String(PORTS.metrics),
-    WATCHBELL_LOGS_PORT: String(PORTS.logs),
-    WATCHBELL_HOST_NAME: "e2ehost",
-  };
-  const up = (...args) => run(COMPOSE[0], [...COMPOSE.slice(1), ...args], { cwd: clone, env });
+  const deployment = new Deployment({ root, project: "wbe2e", prefix: PREFIX, ports: PORTS, password: PASSWORD });
+  const { clone } = deployment;
   const url = `http://127.0.0.1:${PORTS.gateway}`;
   const gateway = new Gateway(url, PASSWORD);
-  const state = (name) => JSON.parse(docker("inspect", PREFIX + name).out)[0].State;
-  const healthy = () =>
-    until("all services are healthy", 120, () => {
-      for (const name of Object.keys(SERVICES)) equal(state(name).Health.Status, "healthy", `${name}: ${state(name).Health.Log.at(-1)?.Output}`);
-      return true;
-    });
   try {
     await check("compose: up from a clean clone, every service healthy", async () => {
-      buildWatched(clone);
-      up("up", "--build", "--detach");
-      await healthy();
+      buildWatched();
+      deployment.compose("up", "--build", "--detach");
+      await deployment.healthy();
       await until("login", 20, () => gateway.login());
     });
     await check("compose: each service runs as its own user and owns its directory", () => {
       for (const [name, uid] of Object.entries(SERVICES)) {
-        equal(JSON.parse(docker("inspect", PREFIX + name).out)[0].Config.User, `${uid}:${uid}`, `user of ${name}`);
+        equal(deployment.container(name).Config.User, `${uid}:${uid}`, `user of ${name}`);
         const dir = name === "cadvisor" ? "agent" : name;
         equal(statSync(join(clone, "data", dir)).uid, uid, `owner of data/${dir}`);
       }
     });
     await check("compose: the agent is not privileged and the images hold only the binary", () => {
-      const agent = JSON.parse(docker("inspect", `${PREFIX}cadvisor`).out)[0];
+      const agent = deployment.container("cadvisor");
       equal([agent.HostConfig.Privileged, agent.HostConfig.PidMode], [false, "host"], "privileged, pid mode");
     });
-    startWatched();
+    startContainers();
     await check("compose: a container's CPU and memory within 5 % of its cgroup's files", () => compareWithCgroup(gateway));
     await check("compose: exactly the lines that a container wrote, by name", async () => {
       await until("1000 lines", 60, async () => {
@@ -84,10 +57,10 @@ export default async function compose({ root, artifacts, check }) {
     });
     await browse({ url, password: PASSWORD, artifacts, check, name: "compose" });
     await check("compose: a bad configuration on reload keeps the old one and shows", async () => {
-      const file = join(clone, "conf", "prometheus.yaml");
+      const file = deployment.conf("prometheus.yaml");
       const good = readFileSync(file, "utf8");
       writeFileSync(file, good.replace("scrape_configs:", "scrape_confixs:"));
-      docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+      deployment.signal("prometheus", "HUP");
       try {
         await until("the error on Status", 20, async () => {
           const status = await gateway.get("api/status");
@@ -97,21 +70,37 @@ export default async function compose({ root, artifacts, check }) {
       } finally {
         writeFileSync(file, good);
       }
-      docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
+      deployment.signal("prometheus", "HUP");
       await until("the error is gone", 20, async () => (await gateway.get("api/status")).services.every((service) => !service.config_error));
     });
-    await check("compose: alerts reach a webhook and a mailbox, once, and so does their end", () => alertsArrive({ clone, gateway, webhook, smtp, check }));
-    await check("compose: killed in turn while data flows, nothing acknowledged is lost", () => killInTurn(gateway, healthy));
+    await check("compose: alerts reach a webhook and a mailbox, once, and so does their end", () => alertsArrive({ deployment, gateway, webhook, smtp }));
+    await check("compose: killed in turn while data flows, nothing acknowledged is lost", () => killInTurn(gateway, deployment));
     await check("compose: counts before down equal counts after up", async () => {
       const end = Math.floor(Date.now() / 1000) - 15;
       const samples = async () => (await gateway.metrics("sum(count_over_time(up[5m]))", end))[0]?.value;
       const lines = async () => (await gateway.logs('{containers="e2ehost/wbe2e-writer"}', { toMs: end * 1000 })).length;
       const before = [await samples(), await lines()];
-      up("down");
-      up("up", "--detach");
-      await healthy();
+      deployment.compose("down");
+      deployment.compose("up", "--detach");
+      await deployment.healthy();
       await gateway.login();
       equal([await samples(), await lines()], before, "samples and lines");
+    });
+    await check("compose: up again with rebuilt images replaces the containers and keeps the data", async () => {
+      const end = Math.floor(Date.now() / 1000) - 15;
+      const samples = async () => (await gateway.metrics("sum(count_over_time(up[10m]))", end))[0]?.value;
+      const [before, old] = [await samples(), deployment.containers.map((name) => deployment.container(name))];
+      assert(before > 0, "samples before");
+      // Another binary that does the same: a loader does not read beyond the segments.
+      for (const binary of BINARIES) appendFileSync(join(clone, "dist", "bin", binary), "\n");
+      deployment.compose("up", "--build", "--detach");
+      await deployment.healthy();
+      await gateway.login();
+      for (const { Id, Image, Name } of old) {
+        const now = inspect(Name);
+        assert(now.Id !== Id && now.Image !== Image, `${Name} still runs from the old image`);
+      }
+      equal(await samples(), before, "samples");
     });
     await check("compose: a directory that cannot be written ends the start with one line", () => {
       const dir = join(clone, "data", "locked");
@@ -122,40 +111,26 @@ export default async function compose({ root, artifacts, check }) {
       assert(/cannot write \/prometheus as UID 5678.*chown/.test(done.out + done.err), done.out + done.err);
     });
   } finally {
-    for (const name of ["loki", "prometheus", "cadvisor", "grafana", "alertmanager"]) {
-      const logs = run(DOCKER, ["logs", PREFIX + name], { mayFail: true });
-      writeFileSync(join(artifacts, `compose-${name}.log`), logs.out + logs.err);
-    }
-    run(DOCKER, ["rm", "--force", "wbe2e-writer", "wbe2e-burner", "wbe2e-stream"], { mayFail: true });
-    run(COMPOSE[0], [...COMPOSE.slice(1), "down", "--volumes"], { cwd: clone, env, mayFail: true });
+    removeContainers("wbe2e-writer", "wbe2e-burner", "wbe2e-stream");
+    deployment.remove(artifacts);
     webhook.close();
     smtp.close();
-    rmSync(clone, { recursive: true, force: true });
   }
 }
 
-/** An image with a static busybox, for containers that are watched. */
-function buildWatched(clone) {
-  const dir = join(clone, "watched");
-  mkdirSync(dir);
-  copyFileSync("/bin/busybox", join(dir, "busybox"));
-  writeFileSync(join(dir, "Dockerfile"), 'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT ["/bin/busybox"]\n');
-  docker("build", "--quiet", "--tag", "wbe2e-watched", dir);
-}
-
-function startWatched() {
+function startContainers() {
   // As in a JSON event, the quote after the protocol is escaped: the blog's query counts on two characters there.
   const script = `i=1; while [ $i -le 1000 ]; do
     if [ $((i % 25)) = 0 ]; then echo 'line number '$i' "GET /grafana HTTP/1.1\\" 404'; else echo 'line number '$i' "GET /other HTTP/1.1\\" 404'; fi
     i=$((i+1)); done; while true; do /bin/busybox sleep 3600; done`;
-  docker("run", "--detach", "--name", "wbe2e-writer", "wbe2e-watched", "sh", "-c", script);
-  docker("run", "--detach", "--name", "wbe2e-burner", "--cpus", "0.3", "wbe2e-watched", "sh", "-c", "x=$(/bin/busybox head -c 8000000 /dev/zero | /bin/busybox tr '\\\\0' a); while true; do :; done");
+  startWatched("wbe2e-writer", script);
+  startWatched("wbe2e-burner", "x=$(/bin/busybox head -c 8000000 /dev/zero | /bin/busybox tr '\\\\0' a); while true; do :; done", "--cpus", "0.3");
   // Numbers once every 50 ms, for the kills.
-  docker("run", "--detach", "--name", "wbe2e-stream", "wbe2e-watched", "sh", "-c", "i=0; while true; do echo \"tick $i\"; i=$((i+1)); /bin/busybox usleep 50000; done");
+  startWatched("wbe2e-stream", "i=0; while true; do echo \"tick $i\"; i=$((i+1)); /bin/busybox usleep 50000; done");
 }
 
 async function compareWithCgroup(gateway) {
-  const id = docker("inspect", "--format", "{{.Id}}", "wbe2e-burner").out.trim();
+  const id = inspect("wbe2e-burner").Id;
   const file = (...paths) => paths.find((path) => existsSync(path));
   const v1 = file(`/sys/fs/cgroup/cpuacct/docker/${id}/cpuacct.usage`, `/sys/fs/cgroup/cpu,cpuacct/docker/${id}/cpuacct.usage`);
   const v2 = file(`/sys/fs/cgroup/system.slice/docker-${id}.scope/cpu.stat`, `/sys/fs/cgroup/docker/${id}/cpu.stat`);
@@ -174,10 +149,10 @@ async function compareWithCgroup(gateway) {
 }
 
 /** Rules that fire when a stand-in stops; grouping by alert name and one per alert; a receiver of each kind. */
-async function alertsArrive({ clone, gateway, webhook, smtp }) {
-  const gatewayAddress = docker("network", "inspect", "wbe2e_default", "--format", "{{(index .IPAM.Config 0).Gateway}}").out.trim();
-  const rules = join(clone, "conf", "prometheus_alert.rules");
-  const alerts = join(clone, "conf", "alertmanager.yaml");
+async function alertsArrive({ deployment, gateway, webhook, smtp }) {
+  const gatewayAddress = hostAddress();
+  const rules = deployment.conf("prometheus_alert.rules");
+  const alerts = deployment.conf("alertmanager.yaml");
   const kept = [readFileSync(rules, "utf8"), readFileSync(alerts, "utf8")];
   writeFileSync(
     rules,
@@ -216,10 +191,10 @@ receivers:
 `,
   );
   try {
-    docker("run", "--detach", "--rm", "--name", "wbe2e-stand-in", "wbe2e-watched", "sleep", "3600");
+    startWatched("wbe2e-stand-in", "/bin/busybox sleep 3600");
     await until("the stand-in is seen", 40, async () => (await gateway.metrics('container_memory_usage_bytes{name="wbe2e-stand-in"}')).length === 1);
-    docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
-    docker("kill", "--signal", "HUP", `${PREFIX}alertmanager`);
+    deployment.signal("prometheus", "HUP");
+    deployment.signal("alertmanager", "HUP");
     docker("rm", "--force", "wbe2e-stand-in");
     const states = new Set();
     await until("pending, then firing", 60, async () => {
@@ -232,25 +207,46 @@ receivers:
     const firing = webhook.bodies.filter((body) => body.status === "firing");
     equal([firing.length, firing[0].version, firing[0].alerts.length, firing[0].alerts[0].annotations.summary], [1, "4", 1, "Container 'wbe2e-stand-in' down"], "the webhook's body");
     await until("one mail", 40, () => smtp.mails.length === 1 && /stand_in_down/.test(smtp.mails[0]));
-    docker("run", "--detach", "--rm", "--name", "wbe2e-stand-in", "wbe2e-watched", "sleep", "3600");
+    startWatched("wbe2e-stand-in", "/bin/busybox sleep 3600");
     await until("the resolved ones", 90, () => webhook.bodies.some((body) => body.status === "resolved") && smtp.mails.length === 2);
     equal(webhook.bodies.length, 2, "webhook calls in all");
   } finally {
     writeFileSync(rules, kept[0]);
     writeFileSync(alerts, kept[1]);
-    docker("kill", "--signal", "HUP", `${PREFIX}prometheus`);
-    docker("kill", "--signal", "HUP", `${PREFIX}alertmanager`);
-    run(DOCKER, ["rm", "--force", "wbe2e-stand-in"], { mayFail: true });
+    deployment.signal("prometheus", "HUP");
+    deployment.signal("alertmanager", "HUP");
+    removeContainers("wbe2e-stand-in");
   }
 }
 
-/** kill -9 of each server and of the agent while a container writes numbers; then every number must be there. */
-async function killInTurn(gateway, healthy) {
+/** Sends numbered samples until it is told to stop; keeps those that were acknowledged. */
+function acknowledgedSamples() {
+  const acknowledged = new Map();
+  let stopped = false;
+  const done = (async () => {
+    for (let i = 0; !stopped; i += 1) {
+      const now = Date.now();
+      if ((await writeSample(`http://127.0.0.1:${PORTS.metrics}`, { __name__: "e2e_acknowledged" }, i, now)) === 204) acknowledged.set(now, i);
+      await sleep(20);
+    }
+  })();
+  return { acknowledged, stop: () => ((stopped = true), done) };
+}
+
+/** kill -9 of each server and of the agent while a container writes numbers and samples come in; then all must be there. */
+async function killInTurn(gateway, deployment) {
+  const writer = acknowledgedSamples();
   for (const name of ["loki", "prometheus", "alertmanager", "cadvisor"]) {
-    docker("kill", "--signal", "KILL", PREFIX + name);
+    deployment.signal(name, "KILL");
     docker("start", PREFIX + name);
-    await healthy();
+    await deployment.healthy();
   }
+  await writer.stop();
+  assert(writer.acknowledged.size > 100, `only ${writer.acknowledged.size} samples were acknowledged`);
+  const { data } = await gateway.get("prometheus/api/v1/query?query=" + encodeURIComponent("e2e_acknowledged[30m]"));
+  const stored = new Map(data.result[0].values.map(([seconds, value]) => [Math.round(seconds * 1000), Number(value)]));
+  const lost = [...writer.acknowledged].filter(([time, value]) => stored.get(time) !== value);
+  equal(lost.length, 0, `lost of ${writer.acknowledged.size} acknowledged samples, such as ${JSON.stringify(lost.slice(0, 5))}`);
   const written = docker("logs", "wbe2e-stream").out.split("\n").filter((line) => line.startsWith("tick"));
   const newest = Number(written.at(-1).slice(5));
   await until("every tick up to the newest", 90, async () => {

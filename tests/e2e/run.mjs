@@ -1,5 +1,5 @@
 // End-to-end tests on real binaries, a real Docker engine and a real browser.
-//   node tests/e2e/run.mjs [name ...]      names: single, compose, browser, alerts, crash
+//   node tests/e2e/run.mjs [name ...]      names: single, compose, blog
 // Needs dist/bin (make binaries), Docker with docker-compose, Chromium, busybox-static for the containers that are watched.
 
 import { mkdirSync, rmSync } from "node:fs";
@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, "..", "..");
-const NAMES = ["single", "compose"];
+const NAMES = ["single", "compose", "blog"];
 
 const wanted = process.argv.slice(2);
 const artifacts = join(root, "target", "e2e");
