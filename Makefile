@@ -7,11 +7,11 @@ BIN     := $(TARGET)/$(TRIPLE)/dist
 COMPOSE := $(shell command -v docker-compose >/dev/null 2>&1 && echo docker-compose || echo docker compose)
 BINARIES := watchbell watchbell-metrics watchbell-logs watchbell-alerts watchbell-gateway watchbell-agent
 
-.PHONY: run tools ui binaries dist up down logs test check test-rust test-ui e2e bench sim deny codegen clean
+.PHONY: run tools ui binaries dist up down logs test check test-rust test-ui e2e bench bench-peers sim deny codegen clean
 
 ## Build and start everything in one process on this machine, data in ./data
 run: tools ui
-	cargo build --profile dist --package watchbell
+	cargo build --profile dist --bin watchbell
 	$(BIN)/watchbell $(ARGS)
 
 tools:
@@ -66,6 +66,10 @@ e2e: binaries
 
 bench:
 	cargo bench --workspace
+
+## The same load for Debian's prometheus and victoria-metrics and for ours, and the ratios
+bench-peers: binaries
+	node benches/peers.mjs $(ARGS)
 
 sim:
 	SEED=$(SEED) SLOW_TESTS=1 cargo test --release -p wal -p tsdb -p log-store sim

@@ -13,11 +13,42 @@ const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const PAGES = ["home", "dashboards", "explore", "alerts", "targets", "status"];
 
-export async function browse({ url, password, artifacts, check, name }) {
-  const browser = await chromium.launch({
+const launch = () =>
+  chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
+
+async function logIn(page, url, password) {
+  await page.goto(url);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("button", { name: "Log out" }).waitFor();
+}
+
+/** Text that would run, or change the page, were it taken for markup anywhere. */
+export const HOSTILE = `<img src=x onerror="globalThis.hostile=1"><script>globalThis.hostile=2</script>\u202e"'\u0060{{7*7}}`;
+
+/** Visits the pages that show what others wrote, and checks that it is shown as text. */
+export async function browseHostile({ url, password, artifacts, pages }) {
+  const browser = await launch();
+  try {
+    const page = await (await browser.newContext({ viewport: { width: 1440, height: 1000 } })).newPage();
+    await logIn(page, url, password);
+    for (const [label, path] of Object.entries(pages)) {
+      await page.goto(`${url}/${path}`);
+      await page.getByText("<img src=x onerror=").first().waitFor({ timeout: 20_000 });
+      await page.screenshot({ path: join(artifacts, `hostile-${label}.png`) });
+      equal(await page.evaluate(() => globalThis.hostile ?? "not run"), "not run", `${label}: markup of a stranger ran`);
+      equal(await page.locator('img[src="x"]').count(), 0, `${label}: markup of a stranger is part of the page`);
+    }
+  } finally {
+    await browser.close();
+  }
+}
+
+export async function browse({ url, password, artifacts, check, name }) {
+  const browser = await launch();
   try {
     const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: "dark" });
     const page = await context.newPage();

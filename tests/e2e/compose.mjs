@@ -2,7 +2,7 @@
 
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { browse } from "./browser.mjs";
+import { HOSTILE, browse, browseHostile } from "./browser.mjs";
 import { BINARIES, DOCKER, Deployment, buildWatched, docker, hostAddress, inspect, removeContainers, startWatched } from "./lib/docker.mjs";
 import { Gateway } from "./lib/gateway.mjs";
 import { run } from "./lib/process.mjs";
@@ -56,6 +56,17 @@ export default async function compose({ root, artifacts, check }) {
       equal(data.result[0]?.value[1], "40", "count_over_time of the blog's query");
     });
     await browse({ url, password: PASSWORD, artifacts, check, name: "compose" });
+    await check("compose: hostile labels, lines and annotations are shown as text", async () => {
+      await writeHostile(gateway);
+      const explore = (query) => `explore?${new URLSearchParams(query)}`;
+      const pages = {
+        metrics: explore({ metrics: "e2e_hostile" }),
+        logs: explore({ logs: '{app="hostile"}' }),
+        "logs-by-label": explore({ logs: 'sum by (evil) (count_over_time({app="hostile"}[5m]))' }),
+        alerts: "alerts",
+      };
+      await browseHostile({ url, password: PASSWORD, artifacts, pages });
+    });
     await check("compose: a bad configuration on reload keeps the old one and shows", async () => {
       const file = deployment.conf("prometheus.yaml");
       const good = readFileSync(file, "utf8");
@@ -146,6 +157,17 @@ async function compareWithCgroup(gateway) {
   const [memory] = await gateway.metrics('container_memory_usage_bytes{name="wbe2e-burner",image!="",job="monitor_server"}');
   const bytes = Number(readFileSync(memoryFile, "utf8"));
   assert(Math.abs(memory.value - bytes) / bytes < 0.05, `memory: metrics say ${memory.value}, the cgroup ${bytes}`);
+}
+
+/** A series, a line and an alert as somebody would send them who means harm. */
+async function writeHostile(gateway) {
+  const labels = { __name__: "e2e_hostile", evil: HOSTILE };
+  equal(await writeSample(`http://127.0.0.1:${PORTS.metrics}`, labels, 1, Date.now()), 204, "remote write");
+  const body = JSON.stringify({ streams: [{ stream: { app: "hostile", evil: HOSTILE }, values: [[`${Date.now()}000000`, `${HOSTILE} \u001b[31mred\u0007`]] }] });
+  const headers = { "Content-Type": "application/json" };
+  equal((await fetch(`http://127.0.0.1:${PORTS.logs}/loki/api/v1/push`, { method: "POST", headers, body })).status, 204, "push");
+  const alert = { labels: { alertname: "Hostile", evil: HOSTILE }, annotations: { summary: HOSTILE, runbook_url: "javascript:globalThis.hostile=3" }, generatorURL: "javascript:globalThis.hostile=4" };
+  await gateway.post("alertmanager/api/v2/alerts", [alert]);
 }
 
 /** Rules that fire when a stand-in stops; grouping by alert name and one per alert; a receiver of each kind. */

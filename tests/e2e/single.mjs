@@ -90,6 +90,7 @@ export default async function single({ root, artifacts, check }) {
         blocker.close();
       }
     });
+    await check("single: without any network beyond loopback it starts, takes data and serves its page", () => withoutNetwork(binary, cwd));
     let before;
     await check("single: Ctrl-C stops cleanly, started again the history is there", async () => {
       const time = Math.floor(Date.now() / 1000) - 5;
@@ -107,5 +108,31 @@ export default async function single({ root, artifacts, check }) {
     await daemon.end("SIGTERM").catch((error) => console.log(String(error)));
     rmSync(data, { recursive: true, force: true });
     rmSync(cwd, { recursive: true, force: true });
+  }
+}
+
+/** A network namespace with nothing but loopback: what would need the internet fails here. */
+async function withoutNetwork(binary, cwd) {
+  const data = mkdtempSync(join(tmpdir(), "watchbell-offline-"));
+  const inside = `/bin/busybox ip link set lo up && exec ${binary} --data ${data}`;
+  const daemon = new Daemon("unshare", ["--net", "sh", "-c", inside], { cwd });
+  try {
+    await until("ready", 30, () => {
+      assert(!daemon.exited, `ended: ${JSON.stringify(daemon.exited)}\n${daemon.output}`);
+      return /Watchbell is ready/.test(daemon.output);
+    });
+    const password = readFileSync(join(data, "grafana", "initial-password"), "utf8").trim();
+    const ask = (path) => {
+      const url = `http://127.0.0.1:3000/${path}`;
+      const done = run("nsenter", ["--net", "--target", String(daemon.child.pid), "/bin/busybox", "wget", "-q", "-O", "-", "--header", `Authorization: Basic ${btoa(`admin:${password}`)}`, url], { mayFail: true });
+      assert(done.status === 0, `${url}: ${done.err}`);
+      return done.out;
+    };
+    const page = ask("");
+    for (const [, file] of page.matchAll(/(?:src|href)="(\.?\/?assets\/[^"]+)"/g)) assert(ask(file.replace(/^\.?\//, "")).length > 0, file);
+    await until("memory of this machine", 40, () => JSON.parse(ask("prometheus/api/v1/query?query=node_memory_MemTotal_bytes")).data.result.length === 1);
+  } finally {
+    await daemon.end("SIGTERM").catch((error) => console.log(String(error)));
+    rmSync(data, { recursive: true, force: true });
   }
 }

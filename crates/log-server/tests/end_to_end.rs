@@ -274,7 +274,9 @@ fn batch(sequence: u64, at: i64, lines: &[(u64, &str)]) -> DeliverRequest {
         generation: 1,
         lines: lines.collect(),
     };
-    DeliverRequest { message: Some(Incoming::Batch(Batch { sequence, sources: vec![source] })) }
+    DeliverRequest {
+        message: Some(Incoming::Batch(Batch { sequence, sources: vec![source], ..Default::default() })),
+    }
 }
 
 fn hello() -> DeliverRequest {

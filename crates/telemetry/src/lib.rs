@@ -55,6 +55,6 @@ pub use instruments::{
     Counter, FloatCounter, Gauge, GaugeGuard, Histogram, Instrument, exponential_buckets, linear_buckets,
 };
 pub use logging::{LogFormat, LogOptions, Logging, LoggingError};
-pub use propagation::{current_trace_id, inject_trace, set_parent_from};
+pub use propagation::{current_trace_id, current_traceparent, inject_trace, set_parent, set_parent_from};
 pub use registry::Registry;
 pub use render::Format;

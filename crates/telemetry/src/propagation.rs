@@ -7,6 +7,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+const TRACEPARENT: &str = "traceparent";
+
 /// Writes `traceparent` (and `tracestate`) of the current span into `headers`; nothing where tracing is off. For tonic:
 /// `inject_trace(request.metadata_mut().as_mut())`.
 pub fn inject_trace(headers: &mut HeaderMap) {
@@ -19,6 +21,20 @@ pub fn set_parent_from(span: &Span, headers: &HeaderMap) {
     if parent.span().span_context().is_valid() {
         // It fails only where no OpenTelemetry layer is installed: then there is no parent to set.
         span.set_parent(parent).ok();
+    }
+}
+
+/// The current span's `traceparent`, for messages that have no headers of their own; empty where tracing is off.
+pub fn current_traceparent() -> String {
+    let mut headers = HeaderMap::new();
+    inject_trace(&mut headers);
+    headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// Makes `span` a child of the span that a `traceparent` of a message names; nothing where it names none.
+pub fn set_parent(span: &Span, traceparent: &str) {
+    if let Ok(value) = HeaderValue::from_str(traceparent) {
+        set_parent_from(span, &HeaderMap::from_iter([(HeaderName::from_static(TRACEPARENT), value)]));
     }
 }
 

@@ -27,6 +27,12 @@ export class Gateway {
     return JSON.parse(text);
   }
 
+  async post(path, body) {
+    const headers = { Cookie: this.cookie, "Content-Type": "application/json", "X-Watchbell-Request": "1" };
+    const response = await fetch(`${this.url}/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    assert(response.ok, `POST ${path}: ${response.status} ${(await response.text()).slice(0, 500)}`);
+  }
+
   /** The series of an instant PromQL query: [{labels, value}]. */
   async metrics(query, time) {
     const params = new URLSearchParams({ query, ...(time ? { time: String(time) } : {}) });

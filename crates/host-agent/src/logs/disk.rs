@@ -139,7 +139,7 @@ impl DeliveryDisk {
     fn spill(&self, batches: &[Arc<Batch>]) -> Event {
         let mut seqs = Vec::with_capacity(batches.len());
         for batch in batches {
-            let record = wire::delivery::Batch { sequence: 0, sources: batch.sources.clone() };
+            let record = wire::delivery::Batch { sources: batch.sources.clone(), ..Default::default() };
             match self.wal.append(&record.encode_to_vec()) {
                 Ok(seq) => seqs.push(seq),
                 Err(error) => {

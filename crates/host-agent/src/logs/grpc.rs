@@ -71,8 +71,10 @@ impl GrpcLink {
                     Err(_) => self.lost(&mut session, Some(&Status::deadline_exceeded("no answer")), &events),
                 },
                 LinkCommand::Send { sequence, batch } => {
-                    let request = WireBatch { sequence, sources: batch.sources.clone() };
-                    self.send(&mut session, request, &events).await;
+                    let span = tracing::info_span!("deliver logs", server = self.endpoint, sequence);
+                    let traceparent = span.in_scope(telemetry::current_traceparent);
+                    let request = WireBatch { sequence, sources: batch.sources.clone(), traceparent };
+                    self.send(&mut session, request, &events).instrument(span).await;
                 }
             }
         }
@@ -92,7 +94,7 @@ impl GrpcLink {
         let hello = Hello { agent: self.agent.to_string(), version };
         // The channel is new and has room.
         requests.try_send(DeliverRequest { message: Some(Ask::Hello(hello)) }).ok();
-        let span = tracing::info_span!("deliver logs", server = self.endpoint);
+        let span = tracing::info_span!("connect to the log server", server = self.endpoint);
         async {
             let mut headers = http::HeaderMap::new();
             telemetry::inject_trace(&mut headers);

@@ -7,6 +7,7 @@ use log_storage_api::{EntrySource, LogBatch, SourcePlace, StreamEntries};
 use model::{ErrorCode, LogEntry};
 use resources::{CpuClass, RequestContext};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 use wire::delivery::deliver_request::Message as Incoming;
 use wire::delivery::deliver_response::Message as Outgoing;
 use wire::delivery::{
@@ -108,8 +109,10 @@ async fn take(
         let message = format!("source {:?} is not of agent {agent:?}", foreign.source);
         return Err(Status::invalid_argument(message));
     }
+    let span = tracing::info_span!("store a delivery", agent, sequence);
+    telemetry::set_parent(&span, &batch.traceparent);
     let (worker, ctx) = (Arc::clone(server), ctx.clone());
-    match blocking(move || store(&worker, &ctx, batch)).await {
+    match blocking(move || store(&worker, &ctx, batch)).instrument(span).await {
         Ok(ack) => Ok(Outgoing::Ack(Ack { sequence, ..ack })),
         Err(error) if matches!(error.code, ErrorCode::LimitExceeded | ErrorCode::Unavailable) => {
             Ok(Outgoing::SlowDown(SlowDown {

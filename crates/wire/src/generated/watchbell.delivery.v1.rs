@@ -59,6 +59,9 @@ pub struct Batch {
     pub sequence: u64,
     #[prost(message, repeated, tag = "2")]
     pub sources: ::prost::alloc::vec::Vec<SourceLines>,
+    /// The W3C trace context of the delivery ("00-TRACE-SPAN-FLAGS"); empty where nobody traces.
+    #[prost(string, tag = "3")]
+    pub traceparent: ::prost::alloc::string::String,
 }
 /// Lines of one source that belong to one log stream, in the order in which they stand in the source.
 #[derive(Clone, PartialEq, ::prost::Message)]

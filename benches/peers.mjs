@@ -1,0 +1,177 @@
+// The same load for the real peers and for Watchbell, one server after the other, and the ratios.
+//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--only metrics|logs]
+// Peers are Debian's `prometheus` and `victoria-metrics`; as root they are installed where they are missing. Ours are dist/bin (make binaries).
+// Log lines: LOG_CORPUS names a directory of *.log files, such as the 2k samples of loghub; without it logs are left out.
+
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const work = join(root, "target", "bench-peers");
+const rig = join(root, "benches", "rig", "target", "release", "rig");
+const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", only: "" };
+for (let i = 2; i < process.argv.length; i += 2) options[process.argv[i].replace(/^--/, "")] = process.argv[i + 1];
+
+const METRICS = {
+  watchbell: (dir, port) => [join(root, "dist", "bin", "watchbell-metrics"), ["--config.file=prometheus.yml", `--storage.tsdb.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`, "--storage.tsdb.retention.time=100y", "--web.enable-remote-write-receiver"]],
+  prometheus: (dir, port) => ["prometheus", ["--config.file=prometheus.yml", `--storage.tsdb.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`, "--storage.tsdb.retention.time=100y", "--web.enable-remote-write-receiver"]],
+  "victoria-metrics": (dir, port) => ["victoria-metrics", [`-storageDataPath=${dir}/data`, `-httpListenAddr=127.0.0.1:${port}`, "-retentionPeriod=100y", "-search.disableCache", "-search.cacheTimestampOffset=0"]],
+};
+const LOGS = {
+  watchbell: (dir) => [join(root, "dist", "bin", "watchbell-logs"), ["-config.file=loki.yaml"]],
+};
+const READY = { watchbell: "/-/ready", prometheus: "/-/ready", "victoria-metrics": "/health", logs: "/ready" };
+
+/** A server in a folder of its own, watched from the outside. */
+class Server {
+  constructor(kind, name, port) {
+    Object.assign(this, { kind, name, port, dir: join(work, kind, name), peakAnon: 0 });
+    this.url = `http://127.0.0.1:${port}`;
+    rmSync(this.dir, { recursive: true, force: true });
+    mkdirSync(this.dir, { recursive: true });
+    copyFileSync(join(root, "benches", "rig", "peers", "prometheus.yml"), join(this.dir, "prometheus.yml"));
+    copyFileSync(join(root, "benches", "rig", "peers", "loki.yaml"), join(this.dir, "loki.yaml"));
+  }
+
+  async start() {
+    const [command, args] = (this.kind === "metrics" ? METRICS : LOGS)[this.name](this.dir, this.port);
+    const log = openSync(join(this.dir, "log"), "a");
+    const started = performance.now();
+    this.child = spawn(command, args, { cwd: this.dir, stdio: ["ignore", log, log] });
+    this.ended = new Promise((resolve) => this.child.on("exit", resolve));
+    this.child.on("error", (error) => fail(`${command}: ${error.message}`));
+    const path = this.kind === "logs" ? READY.logs : READY[this.name];
+    for (;;) {
+      const status = await fetch(this.url + path).then((answer) => answer.status, () => 0);
+      if (status === 200) break;
+      if (this.child.exitCode !== null) fail(`${command} ended; see ${this.dir}/log`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    this.watch = setInterval(() => (this.peakAnon = Math.max(this.peakAnon, this.memory("RssAnon"))), 100);
+    return (performance.now() - started) / 1000;
+  }
+
+  async end(signal) {
+    clearInterval(this.watch);
+    this.child.kill(signal);
+    await this.ended;
+  }
+
+  /** MiB of a line of /proc/PID/status. */
+  memory(field) {
+    const line = new RegExp(`^${field}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${this.child.pid}/status`, "utf8"));
+    return Number(line?.[1] ?? NaN) / 1024;
+  }
+
+  cpuSeconds() {
+    const fields = readFileSync(`/proc/${this.child.pid}/stat`, "utf8").split(") ")[1].split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  rig(command, ...args) {
+    return new Promise((resolve) => {
+      const child = spawn(rig, [command, "--url", this.url, "--pid", String(this.child.pid), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+      let out = "";
+      child.stdout.on("data", (data) => (out += data));
+      child.on("exit", (code) => {
+        writeFileSync(join(this.dir, `${command}.txt`), out);
+        if (code !== 0) fail(`rig ${command} of ${this.name} ended with ${code}`);
+        resolve(out);
+      });
+    });
+  }
+}
+
+function fail(message) {
+  console.error(`bench-peers: ${message}`);
+  process.exit(1);
+}
+
+/** The numbers of the rig's "name   value" lines. */
+const figures = (text) => Object.fromEntries([...text.matchAll(/^([a-z][^\d|]*?)\s{2,}([\d.]+)/gim)].map(([, name, value]) => [name.trim(), Number(value)]));
+
+/** The rig's table of queries: name to { p50, cpu, hash }. */
+function queries(text) {
+  const rows = text.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| query"));
+  return Object.fromEntries(rows.map((row) => row.split("|").map((cell) => cell.trim())).map(([, name, p50, , cpu, series, points, hash]) => [name, { p50: Number(p50), cpu: Number(cpu), series, points, hash }]));
+}
+
+const diskMB = (dir) => Number(spawnSync("du", ["-sb", dir], { encoding: "utf8" }).stdout.split("\t")[0]) / 1e6;
+
+async function measure(kind, name, port) {
+  const server = new Server(kind, name, port);
+  const rows = {};
+  await server.start();
+  rows["idle RssAnon MiB"] = server.memory("RssAnon");
+  const logs = ["--corpus", process.env.LOG_CORPUS ?? "", "--lines", options.lines, "--streams", "200"];
+  const metrics = ["--series", options.series, "--duration", options.duration];
+  const taken = figures(await server.rig(`${kind}-ingest`, ...(kind === "logs" ? logs : metrics)));
+  for (const key of ["server CPU us/sample", "samples/s", "server CPU s/GB raw", "server CPU us/line", "lines/s", "errors"]) if (key in taken) rows[key] = taken[key];
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  rows["RssAnon MiB after ingest"] = server.memory("RssAnon");
+  const span = kind === "logs" ? `${Math.ceil(Number(options.lines) / 1000)}s` : options.duration;
+  const table = queries(await server.rig(`${kind}-query`, "--queries", join(root, "benches", "rig", "queries", `${kind}.tsv`), "--duration", span, "--runs", options.runs, ...(name === "victoria-metrics" ? ["--extra", "nocache=1"] : [])));
+  rows["RssAnon MiB at peak"] = server.peakAnon;
+  rows["VmHWM MiB"] = server.memory("VmHWM");
+  rows["disk MB, WAL included"] = diskMB(kind === "logs" ? server.dir : join(server.dir, "data"));
+  await server.end("SIGKILL");
+  rows["ready after kill -9, s"] = await server.start();
+  rows["CPU s until then"] = server.cpuSeconds();
+  await server.end("SIGTERM");
+  return { rows, table };
+}
+
+function geometricMean(values) {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** Prints one table of figures and one of queries; ratios are peer / ours. */
+function report(kind, results) {
+  const [ours, ...peers] = Object.keys(results);
+  const line = (...cells) => console.log(`| ${cells.join(" | ")} |`);
+  const show = (value) => (value === undefined ? "–" : value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+  const ratio = (peer, own) => (peer === undefined ? "–" : `×${show(peer / own)}`);
+  console.log(`\n### ${kind}\n`);
+  line("figure", ours, ...peers.flatMap((peer) => [peer, "peer / ours"]));
+  line(...Array(2 + peers.length * 2).fill("---"));
+  for (const [name, value] of Object.entries(results[ours].rows)) {
+    line(name, show(value), ...peers.flatMap((peer) => [show(results[peer].rows[name]), ratio(results[peer].rows[name], value)]));
+  }
+  console.log("\nQueries: p50 ms / server CPU ms; ratio of CPU\n");
+  line("query", ours, ...peers.flatMap((peer) => [peer, "peer / ours"]));
+  line(...Array(2 + peers.length * 2).fill("---"));
+  for (const [name, own] of Object.entries(results[ours].table)) {
+    const cells = peers.flatMap((peer) => {
+      const theirs = results[peer].table[name];
+      return theirs ? [`${theirs.p50} / ${theirs.cpu}${theirs.hash === own.hash ? "" : " (other answer)"}`, ratio(theirs.cpu, own.cpu)] : ["–", "–"];
+    });
+    line(name, `${own.p50} / ${own.cpu}`, ...cells);
+  }
+  for (const peer of peers) {
+    const heavy = Object.entries(results[ours].table).filter(([name]) => (results.prometheus ?? results[peer]).table[name]?.cpu >= 5);
+    if (heavy.length > 0) console.log(`\nGeometric mean of CPU, ${peer} / ours, over the ${heavy.length} queries that take Prometheus 5 ms or more: ×${show(geometricMean(heavy.map(([name, own]) => results[peer].table[name].cpu / own.cpu)))}`);
+  }
+}
+
+function prepare() {
+  if (!existsSync(join(root, "dist", "bin", "watchbell-metrics"))) fail("dist/bin is missing: run make binaries first");
+  const build = spawnSync("cargo", ["build", "--release", "--quiet", "--manifest-path", join(root, "benches", "rig", "Cargo.toml"), "--target-dir", join(root, "benches", "rig", "target")], { cwd: "/", stdio: "inherit" });
+  if (build.status !== 0) fail("the rig could not be built");
+  const missing = ["prometheus", "victoria-metrics"].filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
+  if (missing.length === 0 || options.only === "logs") return;
+  const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...missing];
+  if (process.getuid() !== 0 || spawnSync(install[0], install.slice(1), { stdio: "inherit" }).status !== 0) fail(`missing: ${missing.join(", ")}; run: sudo ${install.join(" ")}`);
+}
+
+prepare();
+if (options.only !== "logs") {
+  const results = {};
+  for (const name of Object.keys(METRICS)) results[name] = await measure("metrics", name, 19090);
+  report("metrics", results);
+}
+if (options.only !== "metrics") {
+  if (process.env.LOG_CORPUS) report("logs", { watchbell: await measure("logs", "watchbell", 13100) });
+  else console.log("\nLogs were left out: LOG_CORPUS names no directory of *.log files.");
+}
