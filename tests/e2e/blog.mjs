@@ -12,7 +12,7 @@ import { reverseProxy } from "./lib/proxy.mjs";
 import { smtpServer, webhookReceiver } from "./lib/receivers.mjs";
 import { assert, equal, until } from "./lib/wait.mjs";
 
-const PORTS = { gateway: 33000, metrics: 39090, logs: 33100, agent: 39080 };
+const PORTS = { gateway: 18300, metrics: 18390, logs: 18310, agent: 18380 };
 const PASSWORD = "e2e-password-2";
 // The names that the blog's rules ask for.
 const STAND_INS = ["container1", "container2", "container3", "nginx"];

@@ -11,7 +11,7 @@ import { writeSample } from "./lib/remote-write.mjs";
 import { assert, equal, sleep, until } from "./lib/wait.mjs";
 
 const PREFIX = "wbe2e-";
-const PORTS = { gateway: 33000, metrics: 39090, logs: 33100 };
+const PORTS = { gateway: 18300, metrics: 18390, logs: 18310 };
 const SERVICES = { grafana: 5677, prometheus: 5678, alertmanager: 5679, loki: 5680, cadvisor: 5681 };
 const PASSWORD = "e2e-password-1";
 

@@ -9,7 +9,7 @@ import { Gateway } from "./lib/gateway.mjs";
 import { Daemon, run } from "./lib/process.mjs";
 import { assert, equal, until } from "./lib/wait.mjs";
 
-const OFFSET = 20_000;
+const OFFSET = 10_000;
 
 export default async function single({ root, artifacts, check }) {
   const data = mkdtempSync(join(tmpdir(), "watchbell-e2e-"));
@@ -24,7 +24,7 @@ export default async function single({ root, artifacts, check }) {
     await check("single: says where to look and the first login", async () => {
       await until("the address is printed", 30, () => {
         assert(!daemon.exited, `ended: ${JSON.stringify(daemon.exited)}\n${daemon.output}`);
-        return /http:\/\/localhost:23000/.test(daemon.output) && /First login: user admin/.test(daemon.output);
+        return /http:\/\/localhost:13000/.test(daemon.output) && /First login: user admin/.test(daemon.output);
       });
       const file = join(data, "grafana", "initial-password");
       equal(statSync(file).mode & 0o777, 0o600, "mode of initial-password");
