@@ -23,12 +23,14 @@ export default async function compose({ root, artifacts, check }) {
   const url = `http://127.0.0.1:${PORTS.gateway}`;
   const gateway = new Gateway(url, PASSWORD);
   try {
-    await check("compose: up from a clean clone, every service healthy", async () => {
+    const up = await check("compose: up from a clean clone, every service healthy", async () => {
+      removeContainers("wbe2e-writer", "wbe2e-burner", "wbe2e-stream", "wbe2e-stand-in");
       buildWatched();
       deployment.compose("up", "--build", "--detach");
       await deployment.healthy();
       await until("login", 20, () => gateway.login());
     });
+    if (!up) return;
     await check("compose: each service runs as its own user and owns its directory", () => {
       for (const [name, uid] of Object.entries(SERVICES)) {
         equal(deployment.container(name).Config.User, `${uid}:${uid}`, `user of ${name}`);

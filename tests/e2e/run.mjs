@@ -17,16 +17,18 @@ mkdirSync(artifacts, { recursive: true });
 
 let passed = 0;
 const failures = [];
-/** One named check; a failure is reported and the scenario goes on where it can. */
+/** One named check; a failure is reported and the scenario goes on where it can. Answers whether it passed. */
 async function check(name, body) {
   const started = Date.now();
   try {
     await body();
     passed += 1;
     console.log(`ok      ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+    return true;
   } catch (error) {
     failures.push(name);
     console.log(`FAILED  ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n${error?.stack ?? error}`);
+    return false;
   }
 }
 
