@@ -1,7 +1,7 @@
 // Docker and docker-compose as a user has them: 1.29 where it is installed, else the plugin.
 
 import { spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "./process.mjs";
@@ -107,11 +107,12 @@ export async function restartEngine() {
   } else {
     const pid = Number(readFileSync("/var/run/docker.pid", "utf8"));
     const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").filter(Boolean).slice(1);
+    const engine = readlinkSync(`/proc/${pid}/exe`);
     process.kill(pid, "SIGTERM");
     await until("the engine ended", 60, () => !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
     rmSync("/var/run/docker.pid", { force: true });
     const log = openSync(join(tmpdir(), "watchbell-dockerd.log"), "a");
-    spawn("dockerd", args, { detached: true, stdio: ["ignore", log, log] }).unref();
+    spawn(engine, args, { detached: true, stdio: ["ignore", log, log] }).unref();
   }
   await until("the engine answers", 90, () => run(DOCKER, ["info"], { mayFail: true }).status === 0);
 }
