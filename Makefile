@@ -12,7 +12,8 @@ BINARIES := watchbell watchbell-metrics watchbell-logs watchbell-alerts watchbel
 ## Build and start everything in one process on this machine, data in ./data
 run: tools ui
 	cargo build --profile dist --bin watchbell
-	$(BIN)/watchbell $(ARGS)
+	mkdir -p dist/bin && cp $(BIN)/watchbell dist/bin/
+	dist/bin/watchbell $(ARGS)
 
 tools:
 	@sh deploy/check-tools.sh

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 use testkit::text;
 
-const COMPOSE_FILES: [&str; 3] = ["docker-compose.yml", "deploy/closed.yml", "deploy/target/docker-compose.yml"];
+const COMPOSE_FILES: [&str; 3] =
+    ["docker-compose.yml", "deploy/closed.yml", "deploy/target/docker-compose.yml"];
 
 fn services(name: &str) -> BTreeMap<String, serde_yaml::Mapping> {
-    let mut value: Value = serde_yaml::from_str(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut value: Value = serde_yaml::from_str(&text(name)).expect(name);
     value.apply_merge().expect("merge keys");
-    serde_yaml::from_value(value["services"].clone()).unwrap_or_else(|error| panic!("{name}: {error}"))
+    serde_yaml::from_value(value["services"].clone()).expect(name)
 }
 
 #[test]
@@ -43,7 +44,11 @@ fn every_variable_stands_in_the_example_with_its_default() {
             if name == "WATCHBELL_AGENT_PORT" {
                 continue;
             }
-            assert_eq!(listed.get(name).map(String::as_str), Some(default), "{name} of {file} in .env.example");
+            assert_eq!(
+                listed.get(name).map(String::as_str),
+                Some(default),
+                "{name} of {file} in .env.example"
+            );
         }
     }
 }

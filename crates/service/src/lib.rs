@@ -92,7 +92,8 @@ pub use listen::Listener;
 pub use preflight::check_data_directory;
 pub use probe::probe;
 pub use program::{
-    NoCommand, Process, Program, build_from_arguments, command_line, run_main, run_with_signals,
+    NoCommand, Process, Program, build_from_arguments, command_line, run_arguments, run_main,
+    run_with_signals,
 };
 pub use request::{
     CancelGuard, Contexts, RequestError, RequestScope, TENANT_HEADER, Tenancy, inject_context,

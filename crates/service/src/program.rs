@@ -62,9 +62,13 @@ pub struct Process {
 
 /// Runs a program: flags, logs, service, signals. SIGTERM and SIGINT stop it (the second one at once), SIGHUP reloads.
 pub fn run_main<P: Program>() -> ExitCode {
+    run_arguments::<P>(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()))
+}
+
+/// The same with arguments of the caller's, the program's name first: for a binary that holds several programs.
+pub fn run_arguments<P: Program>(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let command = command_line::<P>();
-    let arguments =
-        flags::normalize(&command, std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()));
+    let arguments = flags::normalize(&command, arguments);
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {

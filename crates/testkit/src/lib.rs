@@ -13,6 +13,7 @@ pub fn root() -> PathBuf {
 /// # Panics
 ///
 /// Where the file cannot be read; the message names it.
+#[expect(clippy::panic, reason = "for tests alone: a missing fixture ends the test with its name")]
 pub fn text(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -70,8 +70,40 @@ pub enum Command {
     },
     /// Ask the running gateway whether it is healthy
     Healthcheck,
+    /// Write shell completions
+    Completions {
+        /// Shell to write completions for
+        shell: clap_complete::Shell,
+    },
     /// Print the version
     Version,
+    /// A service's own command line.
+    #[command(flatten)]
+    Service(ServiceCommand),
+}
+
+/// Each service's own command line: what its binary does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// All that watchbell-metrics does: serve alone, query, check-config ...
+    Metrics(ServiceArguments),
+    /// All that watchbell-logs does: serve alone, query, tail, labels ...
+    Logs(ServiceArguments),
+    /// All that watchbell-alerts does: serve alone, alert, silence, test-receiver ...
+    Alerts(ServiceArguments),
+    /// All that watchbell-gateway does: serve alone, reset-password ...
+    Gateway(ServiceArguments),
+    /// All that watchbell-agent does: serve alone, check-config ...
+    Agent(ServiceArguments),
+}
+
+/// What goes to a service's own command line, its `--help` too.
+#[derive(Clone, Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct ServiceArguments {
+    /// Arguments of the service
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub arguments: Vec<String>,
 }
 
 impl Flags {

@@ -13,8 +13,8 @@ mod prepare;
 mod services;
 mod supervisor;
 
-pub use flags::{Arguments, Command, Flags};
+pub use flags::{Arguments, Command, Flags, ServiceArguments, ServiceCommand};
 pub use ports::{TakenPort, check_ports};
 pub use prepare::{Ownership, prepare_data};
-pub use services::{ServiceSpec, service_specs};
+pub use services::{ServiceSpec, run_service, service_specs};
 pub use supervisor::run;

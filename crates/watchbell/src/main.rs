@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
 use service::Failure;
 use telemetry::{LogFormat, LogOptions, Logging};
-use watchbell::{Arguments, Command, Flags, check_ports, prepare_data, run, service_specs};
+use watchbell::{Arguments, Command, Flags, check_ports, prepare_data, run, run_service, service_specs};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -15,6 +15,13 @@ fn main() -> ExitCode {
         None => serve(arguments.flags),
         Some(Command::PrepareData { dir, owners }) => prepare_data(&dir, &owners).map_err(Failure::usage),
         Some(Command::Healthcheck) => healthcheck(arguments.flags),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "watchbell", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
+        Some(Command::Service(command)) => return run_service(command),
         Some(Command::Version) => {
             print(&format!("watchbell, version {}\n", env!("CARGO_PKG_VERSION")));
             Ok(())
@@ -69,8 +76,9 @@ fn announce(flags: &Flags) {
     let mut text = format!("Watchbell is ready: http://localhost:{port}\n");
     match std::fs::read_to_string(flags.data.join("grafana").join("initial-password")) {
         Ok(password) => text.push_str(&format!("First login: user admin, password {}\n", password.trim())),
-        Err(_) => text
-            .push_str("Log in as admin; a lost password is set anew with watchbell-gateway reset-password\n"),
+        Err(_) => text.push_str(
+            "Log in as admin; a lost password is set anew with: watchbell gateway reset-password\n",
+        ),
     }
     text.push_str(&format!(
         "Metrics http://{}  logs http://{}  alerts http://{}  agent http://{}\n",

@@ -1,6 +1,7 @@
 //! What each service is started with: the arguments that its own binary would get.
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use alert_manager::AlertProgram;
 use dashboard_gateway::GatewayProgram;
@@ -12,7 +13,7 @@ use service::{App, Failure, Process, Program, build_from_arguments};
 
 use crate::aliases::{host_aliases, reachable};
 use crate::conf;
-use crate::flags::Flags;
+use crate::flags::{Flags, ServiceArguments, ServiceCommand};
 
 type Build = fn(Vec<String>, Process) -> BoxFuture<'static, Result<Box<dyn App>, Failure>>;
 
@@ -44,6 +45,21 @@ fn build<P: Program>(
         let app: Box<dyn App> = Box::new(app);
         Ok(app)
     })
+}
+
+/// Runs one service's own command line: what its binary does.
+pub fn run_service(command: ServiceCommand) -> ExitCode {
+    match command {
+        ServiceCommand::Metrics(own) => as_program::<MetricsServer>(own),
+        ServiceCommand::Logs(own) => as_program::<LogServer>(own),
+        ServiceCommand::Alerts(own) => as_program::<AlertProgram>(own),
+        ServiceCommand::Gateway(own) => as_program::<GatewayProgram>(own),
+        ServiceCommand::Agent(own) => as_program::<AgentProgram>(own),
+    }
+}
+
+fn as_program<P: Program>(own: ServiceArguments) -> ExitCode {
+    service::run_arguments::<P>(std::iter::once(P::NAME.to_owned()).chain(own.arguments))
 }
 
 /// The five services as `flags` have them; writes the built-in configuration where there is no other.
