@@ -12,7 +12,7 @@ BINARIES := watchbell watchbell-metrics watchbell-logs watchbell-alerts watchbel
 ## Build and start everything in one process on this machine, data in ./data
 run: tools ui
 	cargo build --profile dist --bin watchbell
-	mkdir -p dist/bin && cp $(BIN)/watchbell dist/bin/
+	install -D -t dist/bin $(BIN)/watchbell
 	dist/bin/watchbell $(ARGS)
 
 tools:
@@ -30,7 +30,7 @@ $(UI)/dist/index.html: $(UI)/node_modules $(shell find $(UI)/src $(UI)/public $(
 ## Static binaries in dist/bin
 binaries: tools ui
 	cargo build --profile dist --bins
-	mkdir -p dist/bin && cp $(addprefix $(BIN)/,$(BINARIES)) dist/bin/
+	install -D -t dist/bin $(addprefix $(BIN)/,$(BINARIES))
 
 ## A tarball of static binaries with the configuration that ships
 dist: binaries
