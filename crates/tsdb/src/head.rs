@@ -10,6 +10,7 @@ pub(crate) mod exemplars;
 pub(crate) mod key_table;
 pub(crate) mod label_index;
 pub(crate) mod read;
+pub(crate) mod ref_table;
 pub(crate) mod replay;
 pub(crate) mod series;
 pub(crate) mod series_table;
@@ -68,6 +69,8 @@ pub(crate) struct Head {
     pub(crate) alias_refs: Mutex<HashSet<u64>>,
     next_ref: AtomicU64,
     series_count: AtomicU64,
+    /// How many there were when the index was made smaller last.
+    optimized_count: AtomicU64,
     pub(crate) chunk_count: AtomicI64,
     /// The oldest and the newest sample; `i64::MAX` and `i64::MIN` while there is none.
     pub(crate) min_time: AtomicI64,
@@ -98,6 +101,7 @@ impl Head {
             alias_refs: Mutex::default(),
             next_ref: AtomicU64::new(1),
             series_count: AtomicU64::new(0),
+            optimized_count: AtomicU64::new(0),
             chunk_count: AtomicI64::new(0),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
@@ -130,6 +134,16 @@ impl Head {
             files: &self.files,
             chunk_range_ms: self.chunk_range_ms,
             samples_per_chunk: self.samples_per_chunk,
+        }
+    }
+
+    /// Makes the index smaller where many series were added since this was done last.
+    pub(crate) fn optimize_index(&self) {
+        let count = self.series_count();
+        let before = self.optimized_count.load(Ordering::Relaxed);
+        if count.abs_diff(before) > before / 8 {
+            self.index.write().optimize();
+            self.optimized_count.store(count, Ordering::Relaxed);
         }
     }
 

@@ -18,6 +18,8 @@ use crate::metrics::Count;
 use crate::options::SyncPolicy;
 use crate::wal::record::{self, RefHistogram, RefSample};
 
+/// Of so many equal failures one is logged.
+const WARN_EVERY: u64 = 1000;
 /// So many samples ahead, what their series need is fetched from memory.
 const WARM_AHEAD: usize = 16;
 
@@ -529,7 +531,10 @@ impl Appender for HeadAppender<'_> {
         };
         if let Err(error) = db.head.files.flush() {
             // The log has the samples, the buffer has the chunks: nothing is lost, and the next flush tries again.
-            tracing::warn!(error = %error, "head chunks could not be written");
+            let failed = db.counters.head_chunk_writes_failed.fetch_add(1, Ordering::Relaxed);
+            if failed.is_multiple_of(WARN_EVERY) {
+                tracing::warn!(error = %error, "head chunks could not be written");
+            }
         }
         db.write_late_log(&outcome.late, &outcome.markers)?;
         if must_sync || db.options.sync == SyncPolicy::Always {

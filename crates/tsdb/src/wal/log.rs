@@ -13,7 +13,7 @@ use crate::Result;
 use crate::metrics::{Count, Counters};
 
 /// With more than this unsynced, a commit syncs itself: it bounds what is kept in memory for a failing sync.
-const UNSYNCED_BYTES_MAX: usize = 4 << 20;
+const UNSYNCED_BYTES_MAX: usize = 2 << 20;
 /// What a batch of unsynced records may hold on to when it is emptied.
 const SPARE_BYTES_MAX: usize = 2 * UNSYNCED_BYTES_MAX;
 

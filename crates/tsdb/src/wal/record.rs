@@ -91,11 +91,28 @@ fn many<T>(
 }
 
 fn decode_samples(reader: &mut ByteReader<'_>) -> Result<Vec<RefSample>, DecodeError> {
+    let mut samples = Vec::new();
+    get_samples(reader, &mut samples)?;
+    Ok(samples)
+}
+
+/// Decodes a record of samples, and only such, into `samples`, which is emptied first. `false` for other records.
+pub(crate) fn decode_samples_into(record: &[u8], samples: &mut Vec<RefSample>) -> Result<bool, DecodeError> {
+    samples.clear();
+    let mut reader = ByteReader::new(record);
+    if reader.byte()? != SAMPLES {
+        return Ok(false);
+    }
+    get_samples(&mut reader, samples)?;
+    Ok(true)
+}
+
+fn get_samples(reader: &mut ByteReader<'_>, samples: &mut Vec<RefSample>) -> Result<(), DecodeError> {
     if reader.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let (base_series, base_time) = (reader.be64()?, reader.be64()? as i64);
-    let mut samples = Vec::with_capacity(reader.rest().len() / 10);
+    samples.reserve(reader.rest().len() / 10);
     while !reader.is_empty() {
         samples.push(RefSample {
             series: base_series.wrapping_add(reader.varint()? as u64),
@@ -103,7 +120,7 @@ fn decode_samples(reader: &mut ByteReader<'_>) -> Result<Vec<RefSample>, DecodeE
             value: f64::from_bits(reader.be64()?),
         });
     }
-    Ok(samples)
+    Ok(())
 }
 
 fn decode_exemplars(reader: &mut ByteReader<'_>) -> Result<Vec<(u64, Exemplar)>, DecodeError> {
