@@ -10,12 +10,15 @@ pub struct BitWriter {
 }
 
 impl BitWriter {
+    /// What a buffer must have to spare behind the bits that are put, so that it does not grow.
+    pub const WORD_BYTES: usize = 8;
+
     /// Goes on in a buffer whose last byte has `free` unused low bits.
     pub fn resume(free: u8) -> Self {
         Self { free: free & 7 }
     }
 
-    /// Appends the low `count` bits of `value`, at most 64.
+    /// Appends the low `count` bits of `value`, at most 64. The buffer grows where it has not [`Self::WORD_BYTES`] to spare.
     #[inline]
     pub fn put(&mut self, dst: &mut Vec<u8>, value: u64, count: u32) {
         debug_assert!(count <= 64, "at most 64 bits at once");
@@ -37,7 +40,10 @@ impl BitWriter {
             count -= free;
         }
         let bytes = count.div_ceil(8);
-        dst.extend_from_slice(&aligned.to_be_bytes()[..bytes as usize]);
+        // A whole word is stored and cut: a copy of a fixed length is one instruction, one of a few bytes a call.
+        let length = dst.len() + bytes as usize;
+        dst.extend_from_slice(&aligned.to_be_bytes());
+        dst.truncate(length);
         self.free = (bytes * 8 - count) as u8;
     }
 

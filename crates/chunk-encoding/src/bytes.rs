@@ -55,6 +55,7 @@ impl<'a> ByteReader<'a> {
     }
 
     /// Whether all has been read.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -81,6 +82,7 @@ impl<'a> ByteReader<'a> {
     }
 
     /// A big-endian u64.
+    #[inline]
     pub fn be64(&mut self) -> Result<u64, DecodeError> {
         let (first, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
         self.rest = rest;
@@ -88,7 +90,22 @@ impl<'a> ByteReader<'a> {
     }
 
     /// An unsigned varint.
+    #[inline]
     pub fn uvarint(&mut self) -> Result<u64, DecodeError> {
+        match self.rest {
+            [a, rest @ ..] if *a < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*a))
+            }
+            [a, b, rest @ ..] if *b < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*a & 0x7f) | u64::from(*b) << 7)
+            }
+            _ => self.long_uvarint(),
+        }
+    }
+
+    fn long_uvarint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0u64;
         for (idx, byte) in self.rest.iter().enumerate().take(10) {
             if idx == 9 && *byte > 1 {
@@ -104,6 +121,7 @@ impl<'a> ByteReader<'a> {
     }
 
     /// A signed (zigzag) varint.
+    #[inline]
     pub fn varint(&mut self) -> Result<i64, DecodeError> {
         let value = self.uvarint()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))

@@ -40,16 +40,15 @@ impl XorWindow {
         let leading = (xor.leading_zeros() as u8).min(31);
         let trailing = xor.trailing_zeros() as u8;
         if self.leading != 0xff && leading >= self.leading && trailing >= self.trailing {
-            writer.put(dst, 0b10, 2);
-            writer.put(dst, xor >> self.trailing, 64 - u32::from(self.leading) - u32::from(self.trailing));
+            let significant = 64 - u32::from(self.leading) - u32::from(self.trailing);
+            put_two(writer, dst, (0b10, 2), (xor >> self.trailing, significant));
             return;
         }
         *self = Self { leading, trailing };
         let significant = 64 - u32::from(leading) - u32::from(trailing);
         // 64 significant bits wrap to 0 in the six bits of the length.
         let control = (0b11 << 11) | (u64::from(leading) << 6) | u64::from(significant & 63);
-        writer.put(dst, control, 13);
-        writer.put(dst, xor >> trailing, significant);
+        put_two(writer, dst, (control, 13), (xor >> trailing, significant));
     }
 
     /// Reads a value that was stored as the XOR with `previous`.
@@ -82,7 +81,21 @@ impl XorWindow {
     }
 }
 
+/// Appends two values, each with its number of bits and none above them: at once where a word holds both.
+#[inline]
+fn put_two(writer: &mut BitWriter, dst: &mut Vec<u8>, first: (u64, u32), second: (u64, u32)) {
+    if first.1 + second.1 <= 64 {
+        writer.put(dst, first.0 << second.1 | second.0, first.1 + second.1);
+    } else {
+        writer.put(dst, first.0, first.1);
+        writer.put(dst, second.0, second.1);
+    }
+}
+
 impl XorState {
+    /// The most bytes by which a chunk grows with one sample, with what its writer wants to spare.
+    pub const SAMPLE_BYTES_MAX: usize = 20 + BitWriter::WORD_BYTES;
+
     /// Starts a chunk: clears `chunk` and writes its empty header.
     pub fn start(chunk: &mut Vec<u8>) -> Self {
         chunk.clear();
@@ -166,8 +179,13 @@ impl XorState {
             _ if fits_signed(change, 20) => (0b1110, 4, 20),
             _ => (0b1111, 4, 64),
         };
-        self.writer.put(chunk, prefix, prefix_bits);
-        self.writer.put(chunk, change as u64, bits);
+        if bits == 64 {
+            self.writer.put(chunk, prefix, prefix_bits);
+            self.writer.put(chunk, change as u64, 64);
+        } else {
+            let low = change as u64 & ((1 << bits) - 1);
+            self.writer.put(chunk, prefix << bits | low, prefix_bits + bits);
+        }
     }
 
     /// Decodes `chunk`, leaves the state behind its last sample and returns the number of bits used.

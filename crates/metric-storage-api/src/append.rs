@@ -50,6 +50,26 @@ pub enum AppendRejection {
     ExemplarOutOfOrder,
 }
 
+/// A float sample and the key of its series.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyedSample<'a> {
+    /// As in [`Appender::resolve`].
+    pub key: &'a [u8],
+    /// When.
+    pub timestamp: TimestampMs,
+    /// The value.
+    pub value: f64,
+}
+
+/// Why [`Appender::append_keyed`] has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyedStop {
+    /// The key is not known, and no labels were made for it.
+    UnknownKey,
+    /// The labels or the sample were refused.
+    Rejected(AppendRejection),
+}
+
 /// What a commit has stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CommitSummary {
@@ -82,6 +102,32 @@ pub trait Appender: Send {
         timestamp: TimestampMs,
         value: f64,
     ) -> Result<(), AppendRejection>;
+
+    /// Adds float samples in their order, each to the series of its key; what many samples in one go allow makes this cheaper
+    /// than one by one. `make_labels` is asked with a sample's index where its key is not known; it may say that the key is
+    /// none (`Ok(None)`).
+    ///
+    /// # Errors
+    /// Stops at the first sample that cannot be added, and returns its index. Those before it are added.
+    fn append_keyed(
+        &mut self,
+        samples: &[KeyedSample<'_>],
+        make_labels: &mut dyn FnMut(usize) -> Result<Option<Labels>, AppendRejection>,
+    ) -> Result<(), (usize, KeyedStop)> {
+        for (idx, sample) in samples.iter().enumerate() {
+            let mut is_key = true;
+            let resolved = self.resolve(sample.key, &mut || {
+                let made = make_labels(idx)?;
+                is_key = made.is_some();
+                made.ok_or_else(|| AppendRejection::InvalidLabels("not a key".into()))
+            });
+            let added = resolved.and_then(|series| self.append(series, sample.timestamp, sample.value));
+            added.map_err(|rejection| {
+                (idx, if is_key { KeyedStop::Rejected(rejection) } else { KeyedStop::UnknownKey })
+            })?;
+        }
+        Ok(())
+    }
 
     /// Adds a native histogram.
     fn append_histogram(

@@ -29,6 +29,7 @@ use crate::state::State;
 pub(crate) use histogram::buckets;
 pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
 pub(crate) use query::check_points;
+pub(crate) use write::MessageBuffers;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
 const NOT_BUILT: [&str; 29] = [

@@ -184,6 +184,7 @@ fn build_state(
         internal,
         db,
         subquery_step_ms,
+        write_buffers: Arc::default(),
         scrape,
         metrics,
         started_ms,

@@ -11,6 +11,7 @@ use service::{Contexts, Lifecycle, Readiness};
 use sys::Clock;
 use tokio::sync::Semaphore;
 
+use crate::api::MessageBuffers;
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use crate::metrics::Metrics;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) config: RwLock<Arc<LoadedConfig>>,
     /// When the configuration was loaded last, in ms, and whether the last attempt worked.
     pub(crate) config_loaded: RwLock<(i64, bool)>,
+    /// For requests of remote write.
+    pub(crate) write_buffers: Arc<MessageBuffers>,
     pub(crate) scrape: ScrapeManager,
     pub(crate) rules: RuleManager,
     pub(crate) alerts: Arc<AlertSender>,

@@ -19,7 +19,32 @@ pub enum Part<'a> {
     Metadata(MetadataMessage<'a>),
 }
 
-/// A series of a request; nothing of it is read yet.
+/// A part of a request, not looked into.
+#[derive(Clone, Copy, Debug)]
+pub enum RawPart<'a> {
+    /// A series with samples.
+    Series(SeriesMessage<'a>),
+    /// What a metric family is.
+    Metadata(MetadataMessage<'a>),
+}
+
+/// A series of a request, not looked into.
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesMessage<'a>(&'a [u8]);
+
+/// What a series would be if it had one float sample behind its labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleGuess<'a> {
+    /// All before the sample: where these bytes are known as the [`Series::label_bytes`] of a series, the guess is right, as
+    /// what follows whole fields can be read in one way only. Else it says nothing.
+    pub label_bytes: &'a [u8],
+    /// When.
+    pub timestamp: TimestampMs,
+    /// The value.
+    pub value: f64,
+}
+
+/// A series of a request: where its labels end is known, nothing else is read yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
     message: &'a [u8],
@@ -67,17 +92,71 @@ impl<'a> WriteRequest<'a> {
     /// # Errors
     /// Where the message is not a write request.
     pub fn next_part(&mut self) -> Result<Option<Part<'a>>, DecodeError> {
+        Ok(match self.next_raw_part()? {
+            Some(RawPart::Series(message)) => Some(Part::Series(message.read()?)),
+            Some(RawPart::Metadata(message)) => Some(Part::Metadata(message)),
+            None => None,
+        })
+    }
+
+    /// The next part as it is; `None` at the end. After an error nothing more is to be read.
+    ///
+    /// # Errors
+    /// Where the message is not a write request.
+    #[inline]
+    pub fn next_raw_part(&mut self) -> Result<Option<RawPart<'a>>, DecodeError> {
         while let Some((field, value)) = self.0.field()? {
             match (field, value) {
-                (1, Value::Bytes(message)) => {
-                    return Series::new(message).map(|series| Some(Part::Series(series)));
-                }
-                (3, Value::Bytes(message)) => return Ok(Some(Part::Metadata(MetadataMessage(message)))),
+                (1, Value::Bytes(message)) => return Ok(Some(RawPart::Series(SeriesMessage(message)))),
+                (3, Value::Bytes(message)) => return Ok(Some(RawPart::Metadata(MetadataMessage(message)))),
                 _ => {}
             }
         }
         Ok(None)
     }
+}
+
+impl<'a> SeriesMessage<'a> {
+    /// Looks for the end of the labels.
+    ///
+    /// # Errors
+    /// Where the message is not a series.
+    pub fn read(&self) -> Result<Series<'a>, DecodeError> {
+        Series::new(self.0)
+    }
+
+    /// Whether the message ends as one with a single float sample does, judged by its last bytes alone.
+    #[inline]
+    pub fn guess(&self) -> Option<SampleGuess<'a>> {
+        // Tag and length of the sample, tag and eight bytes of the value, tag and six bytes of the time.
+        if let Some((label_bytes, sample)) = self.0.split_last_chunk::<18>()
+            && let [0x12, 0x10, 0x09, a, b, c, d, e, f, g, h, 0x10, time @ ..] = sample
+            && let Some(timestamp) = six_byte_varint(time)
+        {
+            let value = f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+            return Some(SampleGuess { label_bytes, timestamp, value });
+        }
+        // A value of 0 is not sent.
+        if let Some((label_bytes, sample)) = self.0.split_last_chunk::<9>()
+            && let [0x12, 0x07, 0x10, time @ ..] = sample
+            && let Some(timestamp) = six_byte_varint(time)
+        {
+            return Some(SampleGuess { label_bytes, timestamp, value: 0.0 });
+        }
+        None
+    }
+}
+
+/// A varint that takes just these bytes: milliseconds from 1971 to 2109.
+#[inline]
+fn six_byte_varint(bytes: &[u8; 6]) -> Option<i64> {
+    let [a, b, c, d, e, f] = *bytes;
+    let word = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
+    if word & 0x8080_8080_8080 != 0x0080_8080_8080 {
+        return None;
+    }
+    let part = |byte: u8, shift: u32| i64::from(byte & 0x7f) << shift;
+    Some(part(a, 0) | part(b, 7) | part(c, 14) | part(d, 21) | part(e, 28) | part(f, 35))
 }
 
 impl<'a> Series<'a> {

@@ -103,6 +103,32 @@ pub fn decompress(
     if expanded.len() as u64 > limit.0 { Err(too_large()) } else { Ok(expanded) }
 }
 
+/// Expands a snappy block of at most `limit` bytes into `buf`, whose memory is used again, and returns it. CPU work.
+///
+/// # Errors
+/// As [`decompress`].
+pub fn decompress_snappy<'a>(
+    body: &[u8],
+    limit: ByteSize,
+    setting: &'static str,
+    buf: &'a mut Vec<u8>,
+) -> Result<&'a [u8], DecompressError> {
+    let invalid = |error: snap::Error| DecompressError::Invalid {
+        encoding: Encoding::Snappy,
+        reason: error.to_string(),
+    };
+    let len = snap::raw::decompress_len(body).map_err(invalid)?;
+    if len as u64 > limit.0 {
+        return Err(DecompressError::TooLarge { limit, setting });
+    }
+    // What is there from before is overwritten: only what is new has to be made.
+    if buf.len() < len {
+        buf.resize(len, 0);
+    }
+    let len = snap::raw::Decoder::new().decompress(body, buf).map_err(invalid)?;
+    Ok(&buf[..len])
+}
+
 /// Reads one byte more than the bound at most, so that the caller sees that it was passed.
 fn read_bounded(
     reader: impl Read,

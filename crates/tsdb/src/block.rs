@@ -90,7 +90,7 @@ impl Block {
 
     /// The time range that the block is for; the end belongs to it.
     pub(crate) fn range(&self) -> TimeRange {
-        TimeRange::new(self.meta.min_time, self.meta.max_time - 1)
+        TimeRange::new(self.meta.min_time, self.meta.max_time.saturating_sub(1))
     }
 
     pub(crate) fn index(&self) -> &IndexReader {

@@ -20,6 +20,7 @@ use sys::{Clock, FileLock, Fs};
 
 use crate::block::Block;
 use crate::head::Head;
+use crate::head::append_buffers::BufferPool;
 use crate::head::appender::HeadAppender;
 use crate::metrics::{Count, Counters, ReplayProgress};
 use crate::options::{DbOptions, SyncPolicy};
@@ -59,6 +60,7 @@ pub struct Db {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) head: Head,
+    pub(crate) append_buffers: BufferPool,
     pub(crate) wal: Log,
     /// The out-of-order log; opened with the first late sample.
     late_log: Mutex<Option<Arc<Log>>>,

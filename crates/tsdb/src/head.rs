@@ -1,22 +1,25 @@
 //! The head: all series with samples that are in no block yet, sharded by the hash of their labels.
 //!
-//! Locks are taken in this order: commit, visibility, index, shard, chunk files. A reader holds `visibility` only while it
+//! Locks are taken in this order: commit, visibility, index, keys, shard, chunk files. A reader holds `visibility` only while it
 //! copies open chunks; decoding needs no lock.
 
+pub(crate) mod append_buffers;
 pub(crate) mod appender;
 pub(crate) mod chunk_files;
 pub(crate) mod exemplars;
 pub(crate) mod key_table;
 pub(crate) mod label_index;
 pub(crate) mod read;
+pub(crate) mod ref_table;
 pub(crate) mod replay;
 pub(crate) mod series;
+pub(crate) mod series_table;
 pub(crate) mod shard;
 pub(crate) mod validate;
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use ahash::RandomState;
 use hashbrown::HashSet;
 use metric_storage_api::{AppendRejection, SeriesRef};
 use model::Labels;
@@ -32,14 +35,20 @@ use label_index::{LabelIndex, PairId};
 use series::{ApplyContext, Series};
 use shard::Shard;
 
-/// Shards of series and of keys; a power of two.
-pub(crate) const SHARDS: usize = 16;
+/// Shards of series; a power of two.
+const SHARDS: usize = 16;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
+/// So many series in a row share a shard and lie side by side: a sender's series are created one after another and come
+/// together again and again.
+const RUN: usize = 1 << RUN_BITS;
+const RUN_BITS: u32 = 8;
 /// Keys kept per series, beyond a floor: a sender that spells a label set in many ways cannot fill the memory.
 const KEYS_PER_SERIES_MAX: usize = 4;
 const KEYS_FLOOR: usize = 65_536;
+/// Keys that are looked up in one go.
+pub(crate) const KEYS_AT_ONCE: usize = 64;
 
-/// A series' number in the head: its slot, and its shard in the low bits. Used again after the series is gone.
+/// A series' number in the head, in the order of creation. Used again after the series is gone.
 pub(crate) type SeriesId = u32;
 
 /// Series that are in no block yet, and how to find them.
@@ -47,7 +56,7 @@ pub(crate) type SeriesId = u32;
 pub(crate) struct Head {
     pub(crate) index: RwLock<LabelIndex>,
     shards: Vec<Mutex<Shard>>,
-    keys: Vec<Mutex<KeyTable>>,
+    keys: RwLock<KeyTable>,
     hasher: KeyHasher,
     label_hasher: RandomState,
     /// Written while samples are applied or series removed, read while a query takes what it needs.
@@ -60,6 +69,8 @@ pub(crate) struct Head {
     pub(crate) alias_refs: Mutex<HashSet<u64>>,
     next_ref: AtomicU64,
     series_count: AtomicU64,
+    /// How many there were when the index was made smaller last.
+    optimized_count: AtomicU64,
     pub(crate) chunk_count: AtomicI64,
     /// The oldest and the newest sample; `i64::MAX` and `i64::MIN` while there is none.
     pub(crate) min_time: AtomicI64,
@@ -80,7 +91,7 @@ impl Head {
         Self {
             index: RwLock::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            keys: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            keys: RwLock::default(),
             hasher: KeyHasher::new(),
             label_hasher: RandomState::new(),
             visibility: RwLock::default(),
@@ -90,6 +101,7 @@ impl Head {
             alias_refs: Mutex::default(),
             next_ref: AtomicU64::new(1),
             series_count: AtomicU64::new(0),
+            optimized_count: AtomicU64::new(0),
             chunk_count: AtomicI64::new(0),
             min_time: AtomicI64::new(i64::MAX),
             max_time: AtomicI64::new(i64::MIN),
@@ -109,7 +121,7 @@ impl Head {
 
     /// The shard that holds a series.
     pub(crate) fn shard(&self, series: SeriesId) -> MutexGuard<'_, Shard> {
-        self.shards[series as usize & (SHARDS - 1)].lock()
+        self.shards[shard_of(series)].lock()
     }
 
     /// All shards.
@@ -125,46 +137,78 @@ impl Head {
         }
     }
 
+    /// Makes the index smaller where many series were added since this was done last.
+    pub(crate) fn optimize_index(&self) {
+        let count = self.series_count();
+        let before = self.optimized_count.load(Ordering::Relaxed);
+        if count.abs_diff(before) > before / 8 {
+            self.index.write().optimize();
+            self.optimized_count.store(count, Ordering::Relaxed);
+        }
+    }
+
     /// How many series there are.
     pub(crate) fn series_count(&self) -> u64 {
         self.series_count.load(Ordering::Relaxed)
     }
 
+    /// What stands for a key.
+    #[inline]
+    pub(crate) fn hash_key(&self, key: &[u8]) -> KeyHash {
+        self.hasher.hash(key)
+    }
+
     /// The series that a key stands for, if it is known, as it stands now.
     #[inline]
-    pub(crate) fn find_key(&self, key: &[u8]) -> (KeyHash, Option<Resolved>) {
-        let hash = self.hasher.hash(key);
-        let found = self.keys[hash.table(SHARDS)].lock().find(hash);
-        (hash, found.and_then(|series| self.look_up(series, None)))
+    pub(crate) fn find_key(&self, hash: KeyHash) -> Option<Resolved> {
+        // Held while the series is looked up: a number is not given to another series before its keys are forgotten.
+        let keys = self.keys.read();
+        self.look_up(keys.find(hash)?, None)
+    }
+
+    /// The same for many keys. The steps are apart so that what one key waits for, memory above all, others wait for at the
+    /// same time.
+    pub(crate) fn find_keys(&self, hashes: &[KeyHash], found: &mut [Option<Resolved>]) {
+        const UNKNOWN: SeriesId = SeriesId::MAX;
+        let keys = self.keys.read();
+        let mut ids = [UNKNOWN; KEYS_AT_ONCE];
+        for (id, hash) in ids.iter_mut().zip(hashes) {
+            *id = keys.find(*hash).unwrap_or(UNKNOWN);
+        }
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let mut shards = ShardCursor::new(self);
+        for (id, resolved) in ids.iter().zip(found) {
+            if *id == UNKNOWN {
+                *resolved = None;
+                continue;
+            }
+            *resolved = shards.of(*id).any_mut(slot_of(*id)).map(|(generation, series)| {
+                series.touched = epoch;
+                Resolved::new(*id, generation, series)
+            });
+        }
     }
 
     /// A series as it stands now, marked as looked at. A reference with another generation is not that series.
     #[inline]
     pub(crate) fn look_up(&self, id: SeriesId, generation: Option<u32>) -> Option<Resolved> {
         let mut shard = self.shard(id);
-        let current = shard.series_ref(slot_of(id))?;
+        let (current, series) = shard.any_mut(slot_of(id))?;
         if generation.is_some_and(|generation| generation != current) {
             return None;
         }
-        let series = shard.get_mut(slot_of(id), current)?;
         series.touched = self.epoch.load(Ordering::Relaxed);
-        Some(Resolved {
-            id,
-            generation: current,
-            wal_ref: series.wal_ref,
-            last_time: series.last_time,
-            last_value: series.last_float(),
-        })
+        Some(Resolved::new(id, current, series))
     }
 
     /// Remembers which series a key stands for.
     pub(crate) fn remember_key(&self, hash: KeyHash, series: SeriesRef) {
-        let Some((series, _)) = from_ref(series) else { return };
-        let mut keys = self.keys[hash.table(SHARDS)].lock();
-        if keys.find(hash).is_some() {
+        let Some((series, generation)) = from_ref(series) else { return };
+        let mut keys = self.keys.write();
+        if keys.find(hash).is_some() || self.look_up(series, Some(generation)).is_none() {
             return;
         }
-        let most = (self.series_count() as usize * KEYS_PER_SERIES_MAX).max(KEYS_FLOOR) / SHARDS;
+        let most = (self.series_count() as usize * KEYS_PER_SERIES_MAX).max(KEYS_FLOOR);
         if keys.len() >= most {
             keys.clear();
         }
@@ -173,9 +217,7 @@ impl Head {
 
     /// Forgets the keys of series that are gone.
     pub(crate) fn forget_keys(&self, is_alive: impl Fn(SeriesId) -> bool) {
-        for keys in &self.keys {
-            keys.lock().retain(&is_alive);
-        }
+        self.keys.write().retain(is_alive);
     }
 
     /// The series with these labels, if there is one.
@@ -185,7 +227,7 @@ impl Head {
         if !index.find(labels, &mut pairs) {
             return None;
         }
-        self.find_pairs(&pairs)
+        self.find_pairs(&index, &pairs)
     }
 
     /// Finds or creates the series with these labels; `true` where it is new. `wal_ref` is given while replaying.
@@ -195,20 +237,21 @@ impl Head {
         wal_ref: Option<u64>,
         check: impl FnOnce(&LabelIndex) -> Result<(), AppendRejection>,
     ) -> Result<(SeriesRef, bool), AppendRejection> {
-        if let Some(found) = self.find_labels(labels) {
+        if wal_ref.is_none()
+            && let Some(found) = self.find_labels(labels)
+        {
             return Ok((found, false));
         }
         let mut index = self.index.write();
         let mut known = Vec::with_capacity(labels.len());
         if index.find(labels, &mut known)
-            && let Some(found) = self.find_pairs(&known)
+            && let Some(found) = self.find_pairs(&index, &known)
         {
             return Ok((found, false));
         }
         check(&index)?;
-        let pairs = index.intern(labels);
+        let pairs = index.intern(labels, &known);
         let hash = self.label_hasher.hash_one(&*pairs);
-        let shard_idx = shard_of(hash);
         let wal_ref = match wal_ref {
             Some(given) => {
                 self.next_ref.fetch_max(given + 1, Ordering::Relaxed);
@@ -220,23 +263,20 @@ impl Head {
                 wal_ref
             }
         };
-        let mut shard = self.shards[shard_idx].lock();
-        let mut series = Series::new(wal_ref, pairs.clone());
-        series.touched = self.epoch.load(Ordering::Relaxed);
-        let rehash = |pairs: &[PairId]| self.label_hasher.hash_one(pairs);
-        let (slot, generation) = shard.insert(hash, series, rehash);
-        let id = (slot << SHARD_BITS) | shard_idx as u32;
-        drop(shard);
+        let id = index.series.add(hash);
         index.add_series(&pairs, id);
+        let mut series = Series::new(wal_ref, pairs);
+        series.touched = self.epoch.load(Ordering::Relaxed);
+        let generation = self.shard(id).insert(slot_of(id), series);
         self.series_count.fetch_add(1, Ordering::Relaxed);
         Ok((to_ref(id, generation), true))
     }
 
-    fn find_pairs(&self, pairs: &[PairId]) -> Option<SeriesRef> {
+    fn find_pairs(&self, index: &LabelIndex, pairs: &[PairId]) -> Option<SeriesRef> {
         let hash = self.label_hasher.hash_one(pairs);
-        let shard_idx = shard_of(hash);
-        let (slot, generation) = self.shards[shard_idx].lock().find(hash, pairs)?;
-        Some(to_ref((slot << SHARD_BITS) | shard_idx as u32, generation))
+        let same = |id| self.shard(id).get(slot_of(id)).is_some_and(|series| &*series.pairs == pairs);
+        let id = index.series.find(hash, same)?;
+        Some(to_ref(id, self.shard(id).generation(slot_of(id))?))
     }
 
     /// Takes note of the time of an applied sample range.
@@ -356,15 +396,16 @@ impl Head {
         let mut index = self.index.write();
         let mut gone: Vec<(SeriesId, Box<[PairId]>)> = Vec::new();
         for (shard_idx, shard) in self.shards.iter().enumerate() {
-            let rehash = |pairs: &[PairId]| self.label_hasher.hash_one(pairs);
             shard.lock().remove_where(
-                rehash,
                 |series| series.chunk_count() == 0 && series.touched < epoch,
                 |slot, series| {
                     removed(series.wal_ref);
-                    gone.push(((slot << SHARD_BITS) | shard_idx as u32, series.pairs));
+                    gone.push((id_of(shard_idx, slot), series.pairs));
                 },
             );
+        }
+        for (id, pairs) in &gone {
+            index.series.remove(self.label_hasher.hash_one(&**pairs), *id);
         }
         index.remove_series(gone.iter().map(|(id, pairs)| (*id, &**pairs)));
         index.optimize();
@@ -388,20 +429,59 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
+    #[inline]
+    fn new(id: SeriesId, generation: u32, series: &Series) -> Self {
+        Self {
+            id,
+            generation,
+            wal_ref: series.wal_ref,
+            last_time: series.last_time,
+            last_value: series.last_float(),
+        }
+    }
+
     /// What callers see.
     pub(crate) fn series_ref(&self) -> SeriesRef {
         to_ref(self.id, self.generation)
     }
 }
 
-/// The shard of a label hash: bits that the shard's own table does not look at first.
-fn shard_of(hash: u64) -> usize {
-    (hash >> 32) as usize & (SHARDS - 1)
+/// Goes from series to series and holds the lock of one shard at a time, as long as that serves the next series, too.
+pub(crate) struct ShardCursor<'a> {
+    head: &'a Head,
+    held: Option<(usize, MutexGuard<'a, Shard>)>,
+}
+
+impl<'a> ShardCursor<'a> {
+    pub(crate) fn new(head: &'a Head) -> Self {
+        Self { head, held: None }
+    }
+
+    /// The shard of a series, locked.
+    #[inline]
+    pub(crate) fn of(&mut self, series: SeriesId) -> &mut Shard {
+        let wanted = shard_of(series);
+        // Let go of one before the next is taken.
+        self.held.take_if(|held| held.0 != wanted);
+        &mut self.held.get_or_insert_with(|| (wanted, self.head.shards[wanted].lock())).1
+    }
+}
+
+/// The shard of a series.
+fn shard_of(series: SeriesId) -> usize {
+    (series >> RUN_BITS) as usize & (SHARDS - 1)
 }
 
 /// The slot of a series in its shard.
 pub(crate) fn slot_of(series: SeriesId) -> u32 {
-    series >> SHARD_BITS
+    let low = series & (RUN as u32 - 1);
+    (series >> (RUN_BITS + SHARD_BITS)) << RUN_BITS | low
+}
+
+/// The series in a slot of a shard.
+fn id_of(shard: usize, slot: u32) -> SeriesId {
+    let low = slot & (RUN as u32 - 1);
+    ((slot >> RUN_BITS) << SHARD_BITS | shard as u32) << RUN_BITS | low
 }
 
 /// What callers see: the number, and the generation of its slot so that a stale reference is noticed.

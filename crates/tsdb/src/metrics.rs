@@ -84,6 +84,8 @@ counters! {
     wal_corruptions,
     /// `prometheus_tsdb_mmap_chunk_corruptions_total`
     head_chunk_corruptions,
+    /// Writes of head chunks that failed; they are tried again.
+    head_chunk_writes_failed,
     /// Blocks that could not be opened or read.
     block_corruptions,
     /// `prometheus_tsdb_exemplar_exemplars_appended_total`

@@ -1,21 +1,25 @@
 //! `/api/v1/write`: remote write 1.0.
 
+mod buffers;
+mod store;
+
 use std::sync::Arc;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State as AxumState};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use metric_storage_api::{AppendRejection, Appender, MetricStore, SeriesRef, StorageError};
-use model::{ByteSize, ErrorCode, LabelsBuilder, TimestampMs};
-use remote_write::{DecodeError, Part, REQUEST_BYTES_MAX, Series, SeriesField, WriteRequest};
-use resources::{CpuClass, RequestContext};
-use service::Encoding;
+use metric_storage_api::StorageError;
+use model::ErrorCode;
+use remote_write::{DecodeError, REQUEST_BYTES_MAX};
+use resources::CpuClass;
 
 use super::error::ApiError;
 use super::work;
 use crate::state::State;
+pub(crate) use buffers::MessageBuffers;
+use store::Rules;
 
 /// How far in the future a sample may lie.
 const FUTURE_MS: i64 = 10 * 60_000;
@@ -55,12 +59,16 @@ pub(crate) async fn write(AxumState(state): AxumState<Arc<State>>, request: Requ
         Ok(scope) => scope,
         Err(error) => return error.into_response(),
     };
-    let latest = state.clock.now_ms() + FUTURE_MS;
-    let (store_exemplars, counter) =
-        (state.flags.has_feature("exemplar-storage"), state.metrics.write_invalid_labels.clone());
+    let rules = Rules {
+        latest: state.clock.now_ms() + FUTURE_MS,
+        store_exemplars: state.flags.has_feature("exemplar-storage"),
+    };
+    let (counter, buffers) = (state.metrics.write_invalid_labels.clone(), Arc::clone(&state.write_buffers));
     // The deadline of queries does not count here: what was taken in is stored.
     let stored = work::run(&state, scope, None, move |ctx, db| {
-        let (outcome, invalid) = store(ctx, db, body, latest, store_exemplars);
+        let mut buffer = buffers.take();
+        let (outcome, invalid) = store::store(ctx, db, &body, rules, &mut buffer);
+        buffers.give_back(buffer);
         counter.add(invalid);
         Ok(outcome)
     });
@@ -123,100 +131,4 @@ fn try_again(message: &str) -> Response {
     let mut response = service::text(StatusCode::SERVICE_UNAVAILABLE, message);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
-}
-
-/// Stores a request as a whole or not at all; beside the outcome the number of samples with invalid labels, which are left
-/// out.
-fn store(
-    ctx: &RequestContext,
-    db: &tsdb::Db,
-    body: Bytes,
-    latest: TimestampMs,
-    store_exemplars: bool,
-) -> (Result<(), Refusal>, u64) {
-    let mut invalid = 0;
-    let outcome = try_store(ctx, db, body, latest, store_exemplars, &mut invalid);
-    (outcome, invalid)
-}
-
-fn try_store(
-    ctx: &RequestContext,
-    db: &tsdb::Db,
-    body: Bytes,
-    latest: TimestampMs,
-    store_exemplars: bool,
-    invalid: &mut u64,
-) -> Result<(), Refusal> {
-    let limit = ByteSize(REQUEST_BYTES_MAX as u64);
-    let message = service::decompress(Encoding::Snappy, body, limit, "the sender's max_samples_per_send")
-        .map_err(|error| Refusal::Decode(error.to_string()))?;
-    let mut appender = db.appender(ctx).map_err(Refusal::Storage)?;
-    let mut request = WriteRequest::new(&message);
-    let mut labels = LabelsBuilder::new();
-    while let Some(part) = request.next_part()? {
-        // What a family is arrives apart from its series and is not kept by the store that way.
-        let Part::Series(series) = part else { continue };
-        let Some(reference) = resolve(&mut *appender, &series, &mut labels)? else {
-            *invalid += 1;
-            continue;
-        };
-        append(&mut *appender, &series, reference, latest, store_exemplars)?;
-    }
-    appender.commit().map(drop).map_err(Refusal::Storage)
-}
-
-/// Finds or creates the series; `None` where its labels are not valid.
-fn resolve(
-    appender: &mut dyn Appender,
-    series: &Series<'_>,
-    labels: &mut LabelsBuilder,
-) -> Result<Option<SeriesRef>, Refusal> {
-    let mut broken = None;
-    let resolved = appender.resolve(series.label_bytes(), &mut || match series.labels(labels) {
-        Ok(true) if labels.get(model::METRIC_NAME_LABEL).is_some() => Ok(labels.build()),
-        Ok(_) => Err(AppendRejection::InvalidLabels("no name, or a name that comes twice".into())),
-        Err(error) => {
-            let reason = error.to_string();
-            broken = Some(error);
-            Err(AppendRejection::InvalidLabels(reason.into()))
-        }
-    });
-    if let Some(error) = broken {
-        return Err(error.into());
-    }
-    match resolved {
-        Ok(reference) => Ok(Some(reference)),
-        Err(AppendRejection::InvalidLabels(_)) => Ok(None),
-        Err(rejection) => Err(Refusal::Rejected(rejection.to_string())),
-    }
-}
-
-fn append(
-    appender: &mut dyn Appender,
-    series: &Series<'_>,
-    reference: SeriesRef,
-    latest: TimestampMs,
-    store_exemplars: bool,
-) -> Result<(), Refusal> {
-    series.for_each_field(|field| {
-        let outcome = match field {
-            SeriesField::Sample { timestamp, .. } | SeriesField::Histogram { timestamp, .. }
-                if timestamp > latest =>
-            {
-                Err(AppendRejection::OutOfBounds)
-            }
-            SeriesField::Sample { timestamp, value } => appender.append(reference, timestamp, value),
-            SeriesField::Histogram { timestamp, histogram } => {
-                appender.append_histogram(reference, timestamp, &histogram)
-            }
-            SeriesField::Exemplar(exemplar) => {
-                if store_exemplars {
-                    // An exemplar that does not fit is no reason to refuse its samples.
-                    appender.append_exemplar(reference, exemplar.read()?).ok();
-                }
-                Ok(())
-            }
-        };
-        outcome.map_err(|rejection| Refusal::Rejected(rejection.to_string()))
-    })
 }

@@ -98,8 +98,72 @@ fn histograms_get_absolute_counts() {
     assert!(histogram::read(&histogram).is_err());
 }
 
+fn message_of(series: &proto::TimeSeries) -> Vec<u8> {
+    proto::WriteRequest { timeseries: vec![series.clone()], metadata: Vec::new() }.encode_to_vec()
+}
+
+fn first(message: &[u8]) -> SeriesMessage<'_> {
+    match WriteRequest::new(message).next_raw_part() {
+        Ok(Some(RawPart::Series(series))) => series,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_series_with_one_sample_is_seen_from_its_end() {
+    for value in [1.5, 0.0, -2.5e-300, f64::INFINITY] {
+        let sample = proto::Sample { value, timestamp: 1_700_000_000_123 };
+        let mut series = proto::TimeSeries {
+            labels: vec![label("__name__", "up"), label("job", "a")],
+            samples: vec![sample],
+            exemplars: Vec::new(),
+            histograms: Vec::new(),
+        };
+        let message = message_of(&series);
+        let guess = first(&message).guess().expect("the usual form");
+        assert_eq!((guess.timestamp, guess.value.to_bits()), (sample.timestamp, value.to_bits()));
+        assert_eq!(guess.label_bytes, first(&message).read().expect("valid").label_bytes());
+        series.samples.push(sample);
+        let message = message_of(&series);
+        let guess = first(&message).guess().expect("the usual end");
+        assert_ne!(guess.label_bytes, first(&message).read().expect("valid").label_bytes());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn a_guess_whose_bytes_are_the_labels_is_right(
+        labels in prop::collection::vec(("[a-c\\x12\\x10\\x09]{0,9}", "[a-c\\x12\\x10\\x09]{0,9}"), 0..4),
+        samples in prop::collection::vec((prop_oneof![Just(0.0), any::<f64>()], any::<i64>(), any::<bool>()), 0..4),
+    ) {
+        let time = |time: i64, usual: bool| if usual { time.rem_euclid(1 << 42) } else { time };
+        let series = proto::TimeSeries {
+            labels: labels.iter().map(|(name, value)| label(name, value)).collect(),
+            samples: samples
+                .iter()
+                .map(|(value, at, usual)| proto::Sample { value: *value, timestamp: time(*at, *usual) })
+                .collect(),
+            exemplars: Vec::new(),
+            histograms: Vec::new(),
+        };
+        let message = message_of(&series);
+        let message = first(&message);
+        let read = message.read().expect("valid");
+        if let Some(guess) = message.guess()
+            && guess.label_bytes == read.label_bytes()
+        {
+            let mut found = Vec::new();
+            read.for_each_field(|field| {
+                if let SeriesField::Sample { timestamp, value } = field {
+                    found.push((timestamp, value.to_bits()));
+                }
+                Ok::<_, DecodeError>(())
+            }).expect("valid");
+            prop_assert_eq!(found, [(guess.timestamp, guess.value.to_bits())]);
+        }
+    }
+
     #[test]
     fn no_message_panics(bytes in prop::collection::vec(any::<u8>(), 0..60), at in 0usize..100, byte in any::<u8>()) {
         shown(&bytes).ok();

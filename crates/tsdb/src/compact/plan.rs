@@ -20,8 +20,16 @@ pub(crate) fn ranges(min: i64, max: i64) -> Vec<i64> {
 /// Blocks, sorted by their start, that should become one. Overlapping ones come first; the newest is left alone unless it
 /// overlaps; then full ranges; then a block with much deleted.
 pub(crate) fn plan(blocks: &[Arc<Block>], ranges: &[i64], merge_overlapping: bool) -> Vec<usize> {
-    let metas: Vec<&BlockMeta> = blocks.iter().map(|block| &block.meta).collect();
-    plan_metas(&metas, ranges, merge_overlapping)
+    // What was deleted since the block was opened counts, too.
+    let metas: Vec<BlockMeta> = blocks
+        .iter()
+        .map(|block| {
+            let mut meta = block.meta.clone();
+            meta.stats.num_tombstones = block.tombstones().count();
+            meta
+        })
+        .collect();
+    plan_metas(&metas.iter().collect::<Vec<_>>(), ranges, merge_overlapping)
 }
 
 fn plan_metas(metas: &[&BlockMeta], ranges: &[i64], merge_overlapping: bool) -> Vec<usize> {
@@ -42,7 +50,7 @@ fn plan_metas(metas: &[&BlockMeta], ranges: &[i64], merge_overlapping: bool) -> 
     let worth = |meta: &BlockMeta| {
         let stones = meta.stats.num_tombstones as f64 / (meta.stats.num_series + 1) as f64;
         let all = meta.stats.num_tombstones >= meta.stats.num_series && meta.stats.num_tombstones > 0;
-        (meta.max_time - meta.min_time > wide && stones > TOMBSTONE_RATIO) || all
+        (meta.max_time.saturating_sub(meta.min_time) > wide && stones > TOMBSTONE_RATIO) || all
     };
     (0..older.len()).rev().find(|idx| worth(older[*idx])).map_or(Vec::new(), |idx| vec![idx])
 }
@@ -68,8 +76,8 @@ fn first_overlap(metas: &[&BlockMeta]) -> Vec<usize> {
 fn full_range(metas: &[&BlockMeta], range: i64, newest_start: i64) -> Option<Vec<usize>> {
     let mut idx = 0;
     while idx < metas.len() {
-        let start = metas[idx].min_time.div_euclid(range) * range;
-        let end = start + range;
+        let start = metas[idx].min_time.div_euclid(range).saturating_mul(range);
+        let end = start.saturating_add(range);
         let mut group = Vec::new();
         while idx < metas.len() && metas[idx].min_time >= start && metas[idx].max_time <= end {
             group.push(idx);
@@ -83,7 +91,7 @@ fn full_range(metas: &[&BlockMeta], range: i64, newest_start: i64) -> Option<Vec
         let span_start = metas[group[0]].min_time;
         let span_end = group.iter().map(|idx| metas[*idx].max_time).max().unwrap_or(end);
         let failed = group.iter().any(|idx| metas[*idx].compaction.failed);
-        let complete = span_end - span_start == range || span_end <= newest_start;
+        let complete = span_end.saturating_sub(span_start) == range || span_end <= newest_start;
         if group.len() > 1 && complete && !failed && end <= newest_start.max(span_end) {
             return Some(group);
         }

@@ -94,7 +94,7 @@ impl Db {
             if min <= max {
                 let block = HeadBlock {
                     parent: &parent,
-                    range: (min, max + 1),
+                    range: (min, max.saturating_add(1)),
                     samples: Samples::All,
                     segment_bytes: self.options.block_chunk_segment_bytes,
                     now_ms,

@@ -29,6 +29,7 @@ impl Db {
     /// meanwhile. An error leaves everything readable; the next round tries again.
     pub fn maintain(&self) -> Result<()> {
         let _alone = self.maintenance.lock();
+        self.head.optimize_index();
         self.head.files.flush()?;
         let compacted = self.compact_head();
         let merged = self.compact_blocks();
@@ -267,7 +268,12 @@ impl Db {
         let mut gone: Vec<Arc<Block>> = Vec::new();
         if retention > 0 {
             let newest = blocks.iter().map(|block| block.meta.max_time).max().unwrap_or(0);
-            gone.extend(blocks.iter().filter(|block| newest - block.meta.max_time >= retention).cloned());
+            gone.extend(
+                blocks
+                    .iter()
+                    .filter(|block| newest.saturating_sub(block.meta.max_time) >= retention)
+                    .cloned(),
+            );
             self.counters.time_retentions.add(u64::from(!gone.is_empty()));
         }
         if limit > 0 {

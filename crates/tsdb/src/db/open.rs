@@ -11,6 +11,7 @@ use super::{Db, Environment};
 use crate::block::Block;
 use crate::block::ulid::is_ulid;
 use crate::head::Head;
+use crate::head::append_buffers::BufferPool;
 use crate::head::chunk_files::ChunkFiles;
 use crate::head::replay::{FoundChunks, Replay, ReplayContext, set_aside};
 use crate::metrics::{Count, Counters};
@@ -81,6 +82,7 @@ pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> 
         clock,
         counters,
         head,
+        append_buffers: BufferPool::default(),
         wal,
         late_log: Mutex::default(),
         late_waiting: Mutex::default(),

@@ -2,39 +2,38 @@
 
 use std::sync::atomic::Ordering;
 
-use metric_storage_api::{AppendRejection, Appender, CommitSummary, SeriesRef, StorageError};
+use metric_storage_api::{
+    AppendRejection, Appender, CommitSummary, KeyedSample, KeyedStop, SeriesRef, StorageError,
+};
 use model::{Exemplar, FloatHistogram, Labels, MetricMetadata, TimestampMs};
 
+use super::append_buffers::{AppendBuffers, PendingSample};
 use super::chunk_files::ClosedChunk;
+use super::key_table::KeyHash;
 use super::series::{Applied, check_float};
 use super::validate::{check_histogram, check_labels};
-use super::{Resolved, SHARDS, SeriesId, from_ref, slot_of};
+use super::{KEYS_AT_ONCE, Resolved, SeriesId, ShardCursor, from_ref, slot_of};
 use crate::Db;
 use crate::metrics::Count;
 use crate::options::SyncPolicy;
 use crate::wal::record::{self, RefHistogram, RefSample};
-use crate::wal::writer::RecordBatch;
+
+/// Of so many equal failures one is logged.
+const WARN_EVERY: u64 = 1000;
+/// So many samples ahead, what their series need is fetched from memory.
+const WARM_AHEAD: usize = 16;
 
 /// A batch of samples for one database.
 #[derive(Debug)]
 pub(crate) struct HeadAppender<'a> {
     db: &'a Db,
-    samples: Vec<PendingSample>,
+    buffers: AppendBuffers,
     histograms: Vec<PendingHistogram>,
     exemplars: Vec<(Labels, u64, Exemplar)>,
     metadata: Vec<(SeriesId, u32, u64, MetricMetadata)>,
     series_created: u64,
     /// The series that was resolved last: its sample mostly comes next.
     resolved: Option<Resolved>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct PendingSample {
-    series: SeriesId,
-    generation: u32,
-    wal_ref: u64,
-    timestamp: i64,
-    value: f64,
 }
 
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl<'a> HeadAppender<'a> {
         db.head.active_appenders.fetch_add(1, Ordering::Relaxed);
         Self {
             db,
-            samples: Vec::new(),
+            buffers: db.append_buffers.take(),
             histograms: Vec::new(),
             exemplars: Vec::new(),
             metadata: Vec::new(),
@@ -127,6 +126,62 @@ impl<'a> HeadAppender<'a> {
         Ok(series)
     }
 
+    /// The series of a key that was not known a moment ago.
+    #[cold]
+    fn resolve_new(
+        &mut self,
+        key: &[u8],
+        hash: KeyHash,
+        make_labels: &mut dyn FnMut() -> Result<Option<Labels>, AppendRejection>,
+    ) -> Result<Resolved, KeyedStop> {
+        let head = &self.db.head;
+        // A sample before this one, or another appender, may have brought it.
+        if let Some(found) = head.find_key(hash) {
+            return Ok(found);
+        }
+        let labels = make_labels().map_err(KeyedStop::Rejected)?.ok_or(KeyedStop::UnknownKey)?;
+        let series = self.create(&labels).map_err(KeyedStop::Rejected)?;
+        if !key.is_empty() {
+            head.remember_key(hash, series);
+        }
+        let found = from_ref(series).and_then(|(id, generation)| head.look_up(id, Some(generation)));
+        found.ok_or(KeyedStop::Rejected(AppendRejection::UnknownSeries))
+    }
+
+    /// Checks a sample against its series and what the batch has for it already, and adds it to the batch.
+    #[inline]
+    fn add(
+        &mut self,
+        resolved: Resolved,
+        timestamp: TimestampMs,
+        value: f64,
+        from: TimestampMs,
+    ) -> Result<(), AppendRejection> {
+        let Resolved { id, generation, wal_ref, last_time, last_value } = resolved;
+        match check_float(last_time, last_value, timestamp, value) {
+            Ok(false) => return Ok(()),
+            Ok(true) if timestamp >= from => {}
+            Err(AppendRejection::DuplicateTimestamp) => {
+                self.db.counters.duplicate_samples.add(1);
+                return Err(AppendRejection::DuplicateTimestamp);
+            }
+            Ok(true) | Err(_) => self.late(timestamp, from)?,
+        }
+        // The series' own state does not know yet what the same batch has brought for it.
+        if let Some(last) = self.buffers.samples.last()
+            && last.series == id
+            && timestamp <= last.timestamp
+        {
+            if timestamp == last.timestamp {
+                let same = last.value.to_bits() == value.to_bits();
+                return if same { Ok(()) } else { Err(AppendRejection::DuplicateTimestamp) };
+            }
+            self.late(timestamp, from)?;
+        }
+        self.buffers.samples.push(PendingSample { series: id, generation, wal_ref, timestamp, value });
+        Ok(())
+    }
+
     /// Whether a sample that its series cannot take in order may be taken late.
     fn late(&self, timestamp: i64, in_order_from: i64) -> Result<(), AppendRejection> {
         let (counters, window) = (&self.db.counters, self.db.out_of_order_window_ms());
@@ -146,25 +201,27 @@ impl<'a> HeadAppender<'a> {
         Err(AppendRejection::OutOfOrder)
     }
 
-    fn log_records(&mut self) -> RecordBatch {
+    /// Encodes the batch for the log, into the buffers.
+    fn log_records(&mut self) {
         let compress = self.db.options.wal_compression;
-        let mut batch = RecordBatch::default();
-        let mut buf = Vec::new();
+        let AppendBuffers { samples, record: buf, records: batch, .. } = &mut self.buffers;
+        batch.clear();
         if !self.metadata.is_empty() {
+            buf.clear();
             let items: Vec<_> =
                 self.metadata.iter().map(|(.., wal_ref, item)| (*wal_ref, item.clone())).collect();
-            record::put_metadata(&mut buf, &items);
-            batch.push(&buf, compress);
+            record::put_metadata(buf, &items);
+            batch.push(buf, compress);
         }
-        if !self.samples.is_empty() {
+        if !samples.is_empty() {
             buf.clear();
-            let samples = self.samples.iter().map(|sample| RefSample {
+            let samples = samples.iter().map(|sample| RefSample {
                 series: sample.wal_ref,
                 timestamp: sample.timestamp,
                 value: sample.value,
             });
-            record::put_samples(&mut buf, samples);
-            batch.push(&buf, compress);
+            record::put_samples(buf, samples);
+            batch.push(buf, compress);
         }
         if !self.histograms.is_empty() {
             let items: Vec<_> = self
@@ -182,19 +239,14 @@ impl<'a> HeadAppender<'a> {
             buf.clear();
             let items: Vec<_> =
                 self.exemplars.iter().map(|(_, wal_ref, exemplar)| (*wal_ref, exemplar.clone())).collect();
-            record::put_exemplars(&mut buf, &items);
-            batch.push(&buf, compress);
+            record::put_exemplars(buf, &items);
+            batch.push(buf, compress);
         }
-        batch
     }
 
     fn apply(&mut self) -> Outcome {
         let mut outcome = Outcome { min_time: i64::MAX, max_time: i64::MIN, ..Outcome::default() };
-        for group in
-            by_shard(&self.samples).chunk_by(|a, b| (a.series ^ b.series) as usize & (SHARDS - 1) == 0)
-        {
-            self.apply_samples(group, &mut outcome);
-        }
+        self.apply_samples(&mut outcome);
         for item in &self.histograms {
             self.apply_histogram(item, &mut outcome);
         }
@@ -214,14 +266,19 @@ impl<'a> HeadAppender<'a> {
         outcome
     }
 
-    fn apply_samples(&self, group: &[PendingSample], outcome: &mut Outcome) {
-        let Some(first) = group.first() else { return };
+    fn apply_samples(&self, outcome: &mut Outcome) {
         let head = &self.db.head;
         let (ctx, from) = (head.apply_context(), head.appendable_from());
         let late_allowed = self.db.out_of_order_window_ms() > 0;
-        let mut shard = head.shard(first.series);
-        for sample in group {
-            let Some(series) = shard.get_mut(slot_of(sample.series), sample.generation) else {
+        let mut shards = ShardCursor::new(head);
+        let samples = &self.buffers.samples;
+        for (idx, sample) in samples.iter().enumerate() {
+            if idx % WARM_AHEAD == 0 {
+                let next = &samples[idx..samples.len().min(idx + WARM_AHEAD)];
+                warm(&mut shards, next);
+            }
+            let found = shards.of(sample.series).get_mut(slot_of(sample.series), sample.generation);
+            let Some(series) = found else {
                 outcome.out_of_order += 1;
                 continue;
             };
@@ -285,29 +342,22 @@ impl<'a> HeadAppender<'a> {
     }
 }
 
-/// The samples by shard, so that each is locked once, and else in their order.
-fn by_shard(samples: &[PendingSample]) -> Vec<PendingSample> {
-    let mut next = [0usize; SHARDS];
+/// Touches the ends of the open chunks of these samples' series: they are fetched from memory side by side, not one behind the
+/// other as appending does.
+fn warm(shards: &mut ShardCursor<'_>, samples: &[PendingSample]) {
+    let mut seen = 0;
     for sample in samples {
-        next[sample.series as usize & (SHARDS - 1)] += 1;
+        if let Some(series) = shards.of(sample.series).get(slot_of(sample.series)) {
+            seen ^= series.open_ends();
+        }
     }
-    let mut start = 0;
-    for slot in &mut next {
-        start += std::mem::replace(slot, start);
-    }
-    let Some(first) = samples.first() else { return Vec::new() };
-    let mut sorted = vec![*first; samples.len()];
-    for sample in samples {
-        let slot = &mut next[sample.series as usize & (SHARDS - 1)];
-        sorted[*slot] = *sample;
-        *slot += 1;
-    }
-    sorted
+    std::hint::black_box(seen);
 }
 
 impl Drop for HeadAppender<'_> {
     fn drop(&mut self) {
         self.db.head.active_appenders.fetch_sub(1, Ordering::Relaxed);
+        self.db.append_buffers.give_back(std::mem::take(&mut self.buffers));
     }
 }
 
@@ -320,7 +370,8 @@ impl Appender for HeadAppender<'_> {
         if key.is_empty() {
             return self.create(&make_labels()?);
         }
-        let (hash, found) = self.db.head.find_key(key);
+        let hash = self.db.head.hash_key(key);
+        let found = self.db.head.find_key(hash);
         if let Some(resolved) = found {
             self.resolved = found;
             return Ok(resolved.series_ref());
@@ -330,6 +381,34 @@ impl Appender for HeadAppender<'_> {
         Ok(series)
     }
 
+    fn append_keyed(
+        &mut self,
+        samples: &[KeyedSample<'_>],
+        make_labels: &mut dyn FnMut(usize) -> Result<Option<Labels>, AppendRejection>,
+    ) -> Result<(), (usize, KeyedStop)> {
+        let head = &self.db.head;
+        let from = head.appendable_from();
+        for (nth, block) in samples.chunks(KEYS_AT_ONCE).enumerate() {
+            let (mut hashes, mut found) = ([KeyHash::default(); KEYS_AT_ONCE], [None; KEYS_AT_ONCE]);
+            for (hash, sample) in hashes.iter_mut().zip(block) {
+                *hash = head.hash_key(sample.key);
+            }
+            head.find_keys(&hashes[..block.len()], &mut found[..block.len()]);
+            for (idx, sample) in block.iter().enumerate() {
+                let at = nth * KEYS_AT_ONCE + idx;
+                let resolved = match found[idx] {
+                    Some(resolved) => resolved,
+                    None => self
+                        .resolve_new(sample.key, hashes[idx], &mut || make_labels(at))
+                        .map_err(|stop| (at, stop))?,
+                };
+                self.add(resolved, sample.timestamp, sample.value, from)
+                    .map_err(|rejection| (at, KeyedStop::Rejected(rejection)))?;
+            }
+        }
+        Ok(())
+    }
+
     fn append(
         &mut self,
         series: SeriesRef,
@@ -337,7 +416,6 @@ impl Appender for HeadAppender<'_> {
         value: f64,
     ) -> Result<(), AppendRejection> {
         let head = &self.db.head;
-        let from = head.appendable_from();
         let resolved = match self.resolved {
             Some(resolved) if resolved.series_ref() == series => resolved,
             _ => {
@@ -345,30 +423,7 @@ impl Appender for HeadAppender<'_> {
                 head.look_up(id, Some(generation)).ok_or(AppendRejection::UnknownSeries)?
             }
         };
-        let Resolved { id, generation, wal_ref, last_time, last_value } = resolved;
-        let checked = check_float(last_time, last_value, timestamp, value);
-        match checked {
-            Ok(false) => return Ok(()),
-            Ok(true) if timestamp >= from => {}
-            Err(AppendRejection::DuplicateTimestamp) => {
-                self.db.counters.duplicate_samples.add(1);
-                return Err(AppendRejection::DuplicateTimestamp);
-            }
-            Ok(true) | Err(_) => self.late(timestamp, from)?,
-        }
-        // The series' own state does not know yet what the same batch has brought for it.
-        if let Some(last) = self.samples.last()
-            && last.series == id
-            && timestamp <= last.timestamp
-        {
-            if timestamp == last.timestamp {
-                let same = last.value.to_bits() == value.to_bits();
-                return if same { Ok(()) } else { Err(AppendRejection::DuplicateTimestamp) };
-            }
-            self.late(timestamp, from)?;
-        }
-        self.samples.push(PendingSample { series: id, generation, wal_ref, timestamp, value });
-        Ok(())
+        self.add(resolved, timestamp, value, head.appendable_from())
     }
 
     fn append_histogram(
@@ -444,18 +499,19 @@ impl Appender for HeadAppender<'_> {
             let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
             (series.wal_ref, series.last_time)
         };
-        let pending = self.samples.last().filter(|last| last.series == id).map(|last| last.timestamp);
+        let pending = self.buffers.samples.last().filter(|last| last.series == id).map(|last| last.timestamp);
         if start <= last_time.max(pending.unwrap_or(i64::MIN)) || start < head.appendable_from() {
             return Ok(());
         }
-        self.samples.push(PendingSample { series: id, generation, wal_ref, timestamp: start, value: 0.0 });
+        let sample = PendingSample { series: id, generation, wal_ref, timestamp: start, value: 0.0 };
+        self.buffers.samples.push(sample);
         Ok(())
     }
 
     fn commit(mut self: Box<Self>) -> Result<CommitSummary, StorageError> {
         let db = self.db;
-        let records = self.log_records();
-        if records.is_empty() && db.head.unlogged.lock().is_empty() {
+        self.log_records();
+        if self.buffers.records.is_empty() && db.head.unlogged.lock().is_empty() {
             // Nothing new: but what was there already may have come with a batch that could not be acknowledged.
             db.write_late_log(&[], &[])?;
             if db.options.sync == SyncPolicy::Always {
@@ -467,7 +523,7 @@ impl Appender for HeadAppender<'_> {
         let (outcome, number, must_sync) = {
             // Held until the batch is applied: a series' samples are applied in the order in which they are logged.
             let mut log = db.wal.lock();
-            let number = db.write_log(&mut log, &records)?;
+            let number = db.write_log(&mut log, &self.buffers.records)?;
             let _no_reader = db.head.visibility.write();
             let outcome = self.apply();
             self.count(&outcome);
@@ -475,7 +531,10 @@ impl Appender for HeadAppender<'_> {
         };
         if let Err(error) = db.head.files.flush() {
             // The log has the samples, the buffer has the chunks: nothing is lost, and the next flush tries again.
-            tracing::warn!(error = %error, "head chunks could not be written");
+            let failed = db.counters.head_chunk_writes_failed.fetch_add(1, Ordering::Relaxed);
+            if failed.is_multiple_of(WARN_EVERY) {
+                tracing::warn!(error = %error, "head chunks could not be written");
+            }
         }
         db.write_late_log(&outcome.late, &outcome.markers)?;
         if must_sync || db.options.sync == SyncPolicy::Always {

@@ -12,17 +12,10 @@ const PRIME: u128 = (1 << 61) - 1;
 const SLOTS_MIN: usize = 1024;
 
 /// What stands for a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KeyHash {
     a: u64,
     b: u64,
-}
-
-impl KeyHash {
-    /// Which of `count` (a power of two) tables holds the key.
-    pub(crate) fn table(self, count: usize) -> usize {
-        (self.b >> 50) as usize & (count - 1)
-    }
 }
 
 /// The secret with which keys are hashed.
@@ -52,32 +45,35 @@ impl KeyHasher {
     /// products folded by a random linear form modulo 2^61 - 1; blocks of a long key are chained as a polynomial.
     #[inline]
     pub(crate) fn hash(&self, key: &[u8]) -> KeyHash {
-        let (mut a, mut b) = (key.len() as u128, key.len() as u128);
+        let (mut a, mut b) = (key.len() as u64, key.len() as u64);
         for block in key.chunks(BLOCK_BYTES) {
             let (first, second) = self.block(block);
-            a = (a * u128::from(self.fold[4]) + self.fold(first, 0)) % PRIME;
-            b = (b * u128::from(self.fold[9]) + self.fold(second, 5)) % PRIME;
+            a = reduce(u128::from(a) * u128::from(self.fold[4]) + self.fold(first, 0));
+            b = reduce(u128::from(b) * u128::from(self.fold[9]) + self.fold(second, 5));
         }
-        KeyHash { a: a as u64, b: b as u64 }
+        KeyHash { a, b }
     }
 
     #[inline]
     fn block(&self, block: &[u8]) -> (u128, u128) {
         let (mut first, mut second) = (0u128, 0u128);
+        let multiply = |x: u64, y: u64| u128::from(x) * u128::from(y);
         let (pairs, tail) = block.as_chunks::<16>();
-        let mut add = |words: (u64, u64), key: &[u64]| {
-            let multiply = |x: u64, y: u64| u128::from(x) * u128::from(y);
-            first = first.wrapping_add(multiply(words.0.wrapping_add(key[0]), words.1.wrapping_add(key[1])));
-            second =
-                second.wrapping_add(multiply(words.0.wrapping_add(key[2]), words.1.wrapping_add(key[3])));
-        };
-        for (idx, pair) in pairs.iter().enumerate() {
-            add(split(pair), &self.words[2 * idx..2 * idx + 4]);
+        let (keys, _) = self.words.as_chunks::<2>();
+        // Neighbouring pairs of key words: the second sum uses the key material of the next pair.
+        for (pair, key) in pairs.iter().zip(keys.windows(2)) {
+            let (low, high) = split(pair);
+            let [[a, b], [c, d]] = [key[0], key[1]];
+            first = first.wrapping_add(multiply(low.wrapping_add(a), high.wrapping_add(b)));
+            second = second.wrapping_add(multiply(low.wrapping_add(c), high.wrapping_add(d)));
         }
         if !tail.is_empty() {
             let mut padded = [0; 16];
             padded[..tail.len()].copy_from_slice(tail);
-            add(split(&padded), &self.words[2 * pairs.len()..2 * pairs.len() + 4]);
+            let (low, high) = split(&padded);
+            let [[a, b], [c, d]] = [keys[pairs.len()], keys[pairs.len() + 1]];
+            first = first.wrapping_add(multiply(low.wrapping_add(a), high.wrapping_add(b)));
+            second = second.wrapping_add(multiply(low.wrapping_add(c), high.wrapping_add(d)));
         }
         (first, second)
     }
@@ -87,6 +83,14 @@ impl KeyHasher {
         let limbs = [sum & 0xffff_ffff, sum >> 32 & 0xffff_ffff, sum >> 64 & 0xffff_ffff, sum >> 96];
         limbs.iter().zip(&self.fold[at..]).map(|(limb, factor)| limb * u128::from(*factor)).sum()
     }
+}
+
+/// The rest modulo 2^61 - 1, without a division: what lies above 61 bits counts once more from below.
+#[inline]
+fn reduce(number: u128) -> u64 {
+    let number = (number & PRIME) + (number >> 61);
+    let number = (number as u64 & PRIME as u64) + (number >> 61) as u64;
+    if number >= PRIME as u64 { number - PRIME as u64 } else { number }
 }
 
 fn split(pair: &[u8; 16]) -> (u64, u64) {
@@ -133,7 +137,7 @@ impl KeyTable {
 
     /// Remembers a key that is not there yet.
     pub(crate) fn insert(&mut self, key: KeyHash, series: u32) {
-        if (self.used + 1) * 4 > self.slots.len() * 3 {
+        if (self.used + 1) * 8 > self.slots.len() * 7 {
             self.rebuild(self.slots.len() * 2, |_| true);
         }
         self.place(Slot { a: key.a, b: key.b as u32, series: series + 1 });
@@ -143,7 +147,7 @@ impl KeyTable {
     pub(crate) fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let kept = self.slots.iter().filter(|slot| slot.series != 0 && keep(slot.series - 1)).count();
         if kept < self.used {
-            self.rebuild((kept * 2).next_power_of_two(), keep);
+            self.rebuild((kept * 4 / 3).next_power_of_two(), keep);
         }
     }
 
@@ -199,6 +203,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn reducing_is_the_rest_of_a_division(number: u128) {
+            // What is folded stays below 2^125.
+            let number = number >> 3;
+            prop_assert_eq!(u128::from(reduce(number)), number % PRIME);
+        }
+
         #[test]
         fn different_keys_have_different_hashes(
             a in proptest::collection::vec(any::<u8>(), 0..2100),

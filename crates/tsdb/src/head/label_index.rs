@@ -1,11 +1,12 @@
 //! Names and values as symbols, pairs of them as ids, and the series of each pair as a compressed bitmap.
 
-use std::hash::{BuildHasher, RandomState};
-
+use ahash::RandomState;
 use go_regex::CompiledMatcher;
 use hashbrown::{HashMap, HashSet, HashTable};
 use model::{Labels, METRIC_NAME_LABEL};
 use roaring::RoaringBitmap;
+
+use super::series_table::SeriesTable;
 
 /// A name or a value, by number.
 type SymbolId = u32;
@@ -15,6 +16,8 @@ pub(crate) type PairId = u32;
 /// Everything that finds series by their labels.
 #[derive(Debug, Default)]
 pub(crate) struct LabelIndex {
+    /// The numbers of series.
+    pub(crate) series: SeriesTable,
     hasher: RandomState,
     symbols: Vec<Symbol>,
     free_symbols: Vec<SymbolId>,
@@ -50,7 +53,7 @@ pub struct NamedCount {
 }
 
 impl LabelIndex {
-    /// The pair ids of a set whose pairs are all known.
+    /// The pair ids of a set whose pairs are all known; else `out` has those before the first unknown one.
     pub(crate) fn find(&self, labels: &Labels, out: &mut Vec<PairId>) -> bool {
         out.clear();
         for (name, value) in labels.iter() {
@@ -61,9 +64,14 @@ impl LabelIndex {
     }
 
     /// The pair ids of a set, created where missing. They have to be given to [`Self::add_series`] before anything else
-    /// is done with the index.
-    pub(crate) fn intern(&mut self, labels: &Labels) -> Box<[PairId]> {
-        labels.iter().map(|(name, value)| self.intern_pair(name, value)).collect()
+    /// is done with the index. `known` are those of the first labels.
+    pub(crate) fn intern(&mut self, labels: &Labels, known: &[PairId]) -> Box<[PairId]> {
+        let mut pairs = Vec::with_capacity(labels.len());
+        pairs.extend_from_slice(known);
+        for (name, value) in labels.iter().skip(known.len()) {
+            pairs.push(self.intern_pair(name, value));
+        }
+        pairs.into_boxed_slice()
     }
 
     /// Makes a series known under its pairs.

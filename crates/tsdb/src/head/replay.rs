@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use hashbrown::HashMap;
-use metric_storage_api::SeriesRef;
 use sys::Fs;
 
 use super::chunk_files::{ChunkPlace, ClosedChunk, FoundChunk};
+use super::ref_table::RefTable;
 use super::series::Applied;
-use super::{Head, SeriesId, from_ref, slot_of};
+use super::{Head, SeriesId, ShardCursor, from_ref, slot_of};
 use crate::metrics::{Count, Counters, ReplayProgress};
-use crate::wal::reader::{SegmentReport, read_segment};
+use crate::wal::reader::{SegmentReport, read_segment, read_segment_ahead};
 use crate::wal::record::{self, Record, RefHistogram, RefSample};
 use crate::wal::{list_segments, segment_path};
 use crate::{Error, Result};
@@ -19,6 +19,10 @@ use crate::{Error, Result};
 const CHECKPOINT_PREFIX: &str = "checkpoint.";
 /// The most bytes of a segment that is written anew because it was damaged.
 const SEGMENT_BYTES_MAX: u64 = 512 << 20;
+/// Samples whose series are fetched from memory side by side.
+const AT_ONCE: usize = 16;
+/// How often a long replay tells how far it is.
+const PROGRESS_STEPS: usize = 20;
 
 /// Chunks found in `chunks_head/`, by the series' WAL reference.
 #[derive(Debug, Default)]
@@ -59,9 +63,10 @@ pub(crate) struct Replay<'a> {
     head: &'a Head,
     ctx: &'a ReplayContext<'a>,
     chunks: FoundChunks,
-    /// Series by WAL reference; several references may stand for one series.
-    series: HashMap<u64, SeriesRef>,
+    series: RefTable,
     unknown_refs: u64,
+    /// The samples of a record, kept for the next one.
+    samples: Vec<RefSample>,
 }
 
 /// What the log turned out to be.
@@ -86,7 +91,7 @@ pub(crate) fn last_checkpoint(fs: &dyn Fs, wal: &Path) -> Result<Option<(u64, St
 
 impl<'a> Replay<'a> {
     pub(crate) fn new(head: &'a Head, ctx: &'a ReplayContext<'a>, chunks: FoundChunks) -> Self {
-        Self { head, ctx, chunks, series: HashMap::new(), unknown_refs: 0 }
+        Self { head, ctx, chunks, series: RefTable::default(), unknown_refs: 0, samples: Vec::new() }
     }
 
     /// Reads everything. Damage is set aside and told; only what the operating system refuses is an error.
@@ -119,17 +124,19 @@ impl<'a> Replay<'a> {
         let progress = self.ctx.progress;
         progress.min.store(segments.first().map_or(0, |first| *first as i64), Ordering::Relaxed);
         progress.max.store(segments.last().map_or(0, |last| *last as i64), Ordering::Relaxed);
-        for segment in segments {
+        let count = segments.len();
+        for (idx, segment) in segments.into_iter().enumerate() {
             progress.current.store(segment as i64, Ordering::Relaxed);
+            if count >= 2 && (idx * PROGRESS_STEPS / count) != (idx + 1) * PROGRESS_STEPS / count {
+                tracing::info!(dir = %dir.display(), segment, number = idx + 1, of = count, "replaying the log");
+            }
             let path = segment_path(dir, segment);
             let mut broken_records = 0;
-            let report = read_segment(self.ctx.fs, &path, |bytes| {
+            let report = read_segment_ahead(self.ctx.fs, &path, |bytes| {
                 summary.records += 1;
-                match record::decode(bytes) {
-                    Ok(record) => self.take(record, summary, log),
-                    Err(_) => broken_records += 1,
+                if self.take_bytes(bytes, summary, log).is_err() {
+                    broken_records += 1;
                 }
-                Ok(())
             })?;
             if broken_records > 0 {
                 self.ctx.counters.wal_corruptions.add(broken_records);
@@ -170,6 +177,28 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         fs.write_atomic(path, &mended).map_err(Error::io("write", path))
+    }
+
+    fn take_bytes(
+        &mut self,
+        bytes: &[u8],
+        summary: &mut ReplaySummary,
+        log: Log,
+    ) -> std::result::Result<(), chunk_encoding::DecodeError> {
+        let mut samples = std::mem::take(&mut self.samples);
+        let decoded = match log {
+            Log::Wal => record::decode_samples_into(bytes, &mut samples),
+            Log::Late => Ok(false),
+        };
+        if decoded == Ok(true) {
+            summary.samples += samples.len() as u64;
+            self.add_samples(&samples);
+        }
+        self.samples = samples;
+        if !decoded? {
+            self.take(record::decode(bytes)?, summary, log);
+        }
+        Ok(())
     }
 
     fn take(&mut self, record: Record, summary: &mut ReplaySummary, log: Log) {
@@ -224,13 +253,14 @@ impl<'a> Replay<'a> {
     }
 
     fn add_series(&mut self, wal_ref: u64, labels: &model::Labels) {
-        if self.series.contains_key(&wal_ref) || labels.is_empty() {
+        if self.series.get(wal_ref).is_some() || labels.is_empty() {
             return;
         }
         let Ok((series, created)) = self.head.get_or_create(labels, Some(wal_ref), |_| Ok(())) else {
             return;
         };
-        self.series.insert(wal_ref, series);
+        let Some(place) = from_ref(series) else { return };
+        self.series.insert(wal_ref, place);
         if created {
             self.ctx.counters.series_created.add(1);
         } else {
@@ -241,6 +271,7 @@ impl<'a> Replay<'a> {
         let valid_from = self.head.min_valid_time.load(Ordering::Relaxed);
         let mut times = (i64::MAX, i64::MIN);
         self.with_series(wal_ref, |series| {
+            series.closed.reserve_exact(chunks.len());
             for chunk in chunks {
                 if chunk.max_time >= valid_from && series.restore_closed(chunk) {
                     times = (times.0.min(chunk.min_time), times.1.max(chunk.max_time));
@@ -256,17 +287,36 @@ impl<'a> Replay<'a> {
         let head = self.head;
         let (ctx, valid_from) = (head.apply_context(), head.min_valid_time.load(Ordering::Relaxed));
         let mut times = (i64::MAX, i64::MIN);
-        for sample in samples {
-            if sample.timestamp < valid_from {
-                continue;
+        let mut shards = ShardCursor::new(head);
+        for samples in samples.chunks(AT_ONCE) {
+            let mut found = [None; AT_ONCE];
+            let mut seen = 0;
+            for (found, sample) in found.iter_mut().zip(samples) {
+                if sample.timestamp < valid_from {
+                    continue;
+                }
+                let Some((id, generation)) = self.series.get(sample.series) else {
+                    self.unknown_refs += 1;
+                    continue;
+                };
+                if let Some(series) = shards.of(id).get(slot_of(id))
+                    // What is in a head chunk already needs no second look.
+                    && series.last_time < sample.timestamp
+                {
+                    seen ^= series.open_ends();
+                    *found = Some((id, generation));
+                }
             }
-            let Some((id, generation)) = self.find(sample.series) else { continue };
-            let mut shard = head.shard(id);
-            let Some(series) = shard.get_mut(slot_of(id), generation) else { continue };
-            if let Applied::Stored { .. } = series.append(sample.timestamp, sample.value, &ctx) {
-                times = (times.0.min(sample.timestamp), times.1.max(sample.timestamp));
+            std::hint::black_box(seen);
+            for (found, sample) in found.iter().zip(samples) {
+                let Some((id, generation)) = *found else { continue };
+                let Some(series) = shards.of(id).get_mut(slot_of(id), generation) else { continue };
+                if let Applied::Stored { .. } = series.append(sample.timestamp, sample.value, &ctx) {
+                    times = (times.0.min(sample.timestamp), times.1.max(sample.timestamp));
+                }
             }
         }
+        drop(shards);
         if times.0 <= times.1 {
             head.note_times(times.0, times.1);
         }
@@ -329,7 +379,7 @@ impl<'a> Replay<'a> {
     }
 
     fn find(&mut self, wal_ref: u64) -> Option<(SeriesId, u32)> {
-        let found = self.series.get(&wal_ref).copied().and_then(from_ref);
+        let found = self.series.get(wal_ref);
         self.unknown_refs += u64::from(found.is_none());
         found
     }

@@ -15,8 +15,6 @@ const XOR_BYTES_MAX: usize = 1024 - 19;
 /// The same for histogram chunks, which have at least so many samples.
 const HISTOGRAM_BYTES_MAX: usize = 1024;
 const HISTOGRAM_SAMPLES_MIN: u16 = 10;
-/// The most bytes that one sample adds to an XOR chunk.
-const SAMPLE_BYTES_MAX: usize = 20;
 /// An open chunk grows by so many bytes.
 const OPEN_GROWTH_BYTES: usize = 64;
 /// Samples of an out-of-order chunk.
@@ -126,7 +124,14 @@ impl Series {
         (!self.open.is_empty()).then(|| self.state.value())
     }
 
+    /// The bytes of the open XOR chunk that appending looks at.
+    #[inline]
+    pub(crate) fn open_ends(&self) -> u8 {
+        self.open.first().copied().unwrap_or(0) ^ self.open.last().copied().unwrap_or(0)
+    }
+
     /// Adds a float sample.
+    #[inline]
     pub(crate) fn append(&mut self, timestamp: i64, value: f64, ctx: &ApplyContext<'_>) -> Applied {
         if timestamp <= self.last_time {
             return match self.check(timestamp, value) {
@@ -145,7 +150,7 @@ impl Series {
             // Spread the rest of the range evenly over chunks of about the wanted size.
             self.next_at = self.spread(ctx);
         }
-        if self.open.capacity() - self.open.len() < SAMPLE_BYTES_MAX {
+        if self.open.capacity() - self.open.len() < XorState::SAMPLE_BYTES_MAX {
             // By a line, not doubled: open chunks are half of the head's memory.
             self.open.reserve_exact(OPEN_GROWTH_BYTES);
         }

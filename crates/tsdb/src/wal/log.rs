@@ -12,8 +12,10 @@ use super::writer::{RecordBatch, WalWriter};
 use crate::Result;
 use crate::metrics::{Count, Counters};
 
-/// With more than this unsynced, a commit syncs itself: it bounds what is kept for a failing sync.
-const UNSYNCED_BYTES_MAX: usize = 64 << 20;
+/// With more than this unsynced, a commit syncs itself: it bounds what is kept in memory for a failing sync.
+const UNSYNCED_BYTES_MAX: usize = 2 << 20;
+/// What a batch of unsynced records may hold on to when it is emptied.
+const SPARE_BYTES_MAX: usize = 2 * UNSYNCED_BYTES_MAX;
 
 /// A log that several threads write to.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(crate) struct LogInner {
 #[derive(Debug, Default)]
 struct SyncState {
     handle: Option<(u64, Box<dyn AppendFile>)>,
+    /// Takes the records that come while the ones before are synced.
+    spare: RecordBatch,
     /// When the last sync began, on the monotonic clock.
     last: Duration,
 }
@@ -87,7 +91,7 @@ impl Log {
 
     fn sync_locked(&self, sync: &mut SyncState, now: Duration) -> Result<()> {
         sync.last = now;
-        let (number, segment, taken, retired, handle) = {
+        let (number, segment, mut taken, retired, handle) = {
             let mut inner = self.inner.lock();
             if inner.broken {
                 return self.replace(&mut inner, sync);
@@ -101,7 +105,7 @@ impl Log {
                 Some((open, handle)) if open == segment => handle,
                 _ => inner.writer.sync_handle()?,
             };
-            let taken = std::mem::take(&mut inner.unsynced);
+            let taken = std::mem::replace(&mut inner.unsynced, std::mem::take(&mut sync.spare));
             (number, segment, taken, inner.writer.take_retired(), handle)
         };
         let mut handle = handle;
@@ -111,6 +115,10 @@ impl Log {
                 self.counters.wal_syncs.add(1);
                 self.synced.fetch_max(number, Ordering::AcqRel);
                 sync.handle = Some((segment, handle));
+                if taken.capacity() <= SPARE_BYTES_MAX {
+                    taken.clear();
+                    sync.spare = taken;
+                }
                 Ok(())
             }
             Err(error) => {
@@ -118,9 +126,8 @@ impl Log {
                 self.counters.wal_syncs_failed.add(1);
                 tracing::error!(segment, error = %error, "wal segment could not be synced");
                 let mut inner = self.inner.lock();
-                let mut all = taken;
-                all.extend(&inner.unsynced);
-                inner.unsynced = all;
+                taken.extend(&inner.unsynced);
+                inner.unsynced = taken;
                 self.replace(&mut inner, sync)
             }
         }

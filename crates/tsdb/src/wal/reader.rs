@@ -1,6 +1,7 @@
 //! Reading the log, record by record. What is damaged is skipped to the next page and told.
 
 use std::path::Path;
+use std::sync::mpsc;
 
 use chunk_encoding::crc32c;
 use sys::Fs;
@@ -13,6 +14,11 @@ use crate::{Error, Result};
 
 /// Pages read at once.
 const READ_PAGES: u64 = 32;
+/// A shorter segment is not worth a thread.
+const AHEAD_BYTES_MIN: u64 = 1 << 20;
+/// Records are handed from thread to thread in blocks of this, so many of which may wait.
+const BLOCK_BYTES: usize = 512 << 10;
+const BLOCKS_AHEAD: usize = 3;
 
 /// How reading a segment ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +54,70 @@ pub(crate) fn read_segment(
     Ok(assembler.finish())
 }
 
+/// Does the same, and reads, checks and decompresses on a thread of its own while `each` works on what came before.
+pub(crate) fn read_segment_ahead(
+    fs: &dyn Fs,
+    path: &Path,
+    mut each: impl FnMut(&[u8]),
+) -> Result<SegmentReport> {
+    if fs.file_len(path).map_err(Error::io("measure", path))? < AHEAD_BYTES_MIN {
+        return read_segment(fs, path, |record| {
+            each(record);
+            Ok(())
+        });
+    }
+    let (full, take) = mpsc::sync_channel::<RecordBlock>(BLOCKS_AHEAD);
+    let (give_back, empty) = mpsc::channel::<RecordBlock>();
+    std::thread::scope(|scope| {
+        let reading =
+            std::thread::Builder::new().name("wal-read".to_owned()).spawn_scoped(scope, move || {
+                let mut block = RecordBlock::default();
+                let report = read_segment(fs, path, |record| {
+                    block.push(record);
+                    if block.bytes.len() >= BLOCK_BYTES {
+                        let next = empty.try_recv().unwrap_or_default();
+                        // Nobody takes it only where the taker panics, which ends the scope.
+                        full.send(std::mem::replace(&mut block, next)).ok();
+                    }
+                    Ok(())
+                });
+                full.send(block).ok();
+                report
+            });
+        let reading = reading.map_err(Error::io("start a thread to read", path))?;
+        for mut block in take {
+            block.records().for_each(&mut each);
+            block.clear();
+            give_back.send(block).ok();
+        }
+        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Records back to back.
+#[derive(Debug, Default)]
+struct RecordBlock {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl RecordBlock {
+    fn push(&mut self, record: &[u8]) {
+        self.bytes.extend_from_slice(record);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn records(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.bytes[std::mem::replace(&mut start, *end)..*end])
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
 /// Puts fragments together.
 #[derive(Default)]
 struct Assembler {
@@ -56,6 +126,7 @@ struct Assembler {
     partial: Option<(u64, u8)>,
     record: Vec<u8>,
     scratch: Vec<u8>,
+    decoder: snap::raw::Decoder,
     /// Damage that is not yet known to be followed by whole records.
     suspect: Option<(u64, &'static str)>,
 }
@@ -127,7 +198,7 @@ impl Assembler {
         let Some((start, compression)) = self.partial.take() else { return Ok(()) };
         let record = match compression {
             0 => &self.record,
-            _ if decompress(compression, &self.record, &mut self.scratch) => &self.scratch,
+            _ if decompress(&mut self.decoder, compression, &self.record, &mut self.scratch) => &self.scratch,
             _ => {
                 self.damage(start, "record does not decompress");
                 return Ok(());
@@ -166,14 +237,14 @@ fn fragment(page: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
     Some(((crc32c(data) == checksum).then_some(data), end))
 }
 
-fn decompress(compression: u8, data: &[u8], out: &mut Vec<u8>) -> bool {
+fn decompress(decoder: &mut snap::raw::Decoder, compression: u8, data: &[u8], out: &mut Vec<u8>) -> bool {
     if compression & FRAGMENT_SNAPPY != 0 {
         let Ok(length) = snap::raw::decompress_len(data) else { return false };
         if length > RECORD_BYTES_MAX {
             return false;
         }
         out.resize(length, 0);
-        return snap::raw::Decoder::new().decompress(data, out).is_ok();
+        return decoder.decompress(data, out).is_ok();
     }
     match zstd::bulk::decompress(data, RECORD_BYTES_MAX) {
         Ok(decompressed) => {

@@ -91,11 +91,28 @@ fn many<T>(
 }
 
 fn decode_samples(reader: &mut ByteReader<'_>) -> Result<Vec<RefSample>, DecodeError> {
+    let mut samples = Vec::new();
+    get_samples(reader, &mut samples)?;
+    Ok(samples)
+}
+
+/// Decodes a record of samples, and only such, into `samples`, which is emptied first. `false` for other records.
+pub(crate) fn decode_samples_into(record: &[u8], samples: &mut Vec<RefSample>) -> Result<bool, DecodeError> {
+    samples.clear();
+    let mut reader = ByteReader::new(record);
+    if reader.byte()? != SAMPLES {
+        return Ok(false);
+    }
+    get_samples(&mut reader, samples)?;
+    Ok(true)
+}
+
+fn get_samples(reader: &mut ByteReader<'_>, samples: &mut Vec<RefSample>) -> Result<(), DecodeError> {
     if reader.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let (base_series, base_time) = (reader.be64()?, reader.be64()? as i64);
-    let mut samples = Vec::with_capacity(reader.rest().len() / 10);
+    samples.reserve(reader.rest().len() / 10);
     while !reader.is_empty() {
         samples.push(RefSample {
             series: base_series.wrapping_add(reader.varint()? as u64),
@@ -103,7 +120,7 @@ fn decode_samples(reader: &mut ByteReader<'_>) -> Result<Vec<RefSample>, DecodeE
             value: f64::from_bits(reader.be64()?),
         });
     }
-    Ok(samples)
+    Ok(())
 }
 
 fn decode_exemplars(reader: &mut ByteReader<'_>) -> Result<Vec<(u64, Exemplar)>, DecodeError> {
@@ -158,10 +175,34 @@ pub(crate) fn put_samples(dst: &mut Vec<u8>, samples: impl IntoIterator<Item = R
             put_be64(dst, sample.timestamp as u64);
             (sample.series, sample.timestamp)
         });
-        put_varint(dst, sample.series.wrapping_sub(series) as i64);
-        put_varint(dst, sample.timestamp.wrapping_sub(timestamp));
+        let series = zigzag(sample.series.wrapping_sub(series) as i64);
+        let time = zigzag(sample.timestamp.wrapping_sub(timestamp));
+        if series < 1 << 21 && time < 1 << 14 {
+            // As good as always: three parts in one word, put together without a branch per byte.
+            let (series, series_bytes) = short_varint(series);
+            let (time, time_bytes) = short_varint(time);
+            let head = series | time << (8 * series_bytes);
+            let length = dst.len() + series_bytes as usize + time_bytes as usize;
+            dst.extend_from_slice(&head.to_le_bytes());
+            dst.truncate(length);
+        } else {
+            put_uvarint(dst, series);
+            put_uvarint(dst, time);
+        }
         put_be64(dst, sample.value.to_bits());
     }
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+/// A varint of at most three bytes as a little-endian word, and its length.
+fn short_varint(number: u64) -> (u64, u32) {
+    let bytes = u32::from(number >= 1 << 7) + u32::from(number >= 1 << 14) + 1;
+    let spread = number & 0x7f | (number & 0x3f80) << 1 | (number & 0x1f_c000) << 2;
+    // A one in the top bit of every byte but the last.
+    (spread | (0x80_8080 & ((1 << (8 * (bytes - 1))) - 1)), bytes)
 }
 
 /// Encodes a tombstones record.

@@ -13,11 +13,19 @@ use super::{
 use crate::{Error, Result};
 
 /// Records of one batch, compressed and ready to be framed. Made without any lock.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RecordBatch {
     /// Fragment type flags and bytes of each record, back to back.
     records: Vec<(u8, std::ops::Range<usize>)>,
     bytes: Vec<u8>,
+    /// Kept with the batch: its tables are larger than most records.
+    encoder: Option<Box<snap::raw::Encoder>>,
+}
+
+impl std::fmt::Debug for RecordBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RecordBatch({} records, {} bytes)", self.records.len(), self.bytes.len())
+    }
 }
 
 impl RecordBatch {
@@ -27,7 +35,8 @@ impl RecordBatch {
         let mut flags = 0;
         if compress {
             self.bytes.resize(start + snap::raw::max_compress_len(record.len()), 0);
-            match snap::raw::Encoder::new().compress(record, &mut self.bytes[start..]) {
+            let encoder = self.encoder.get_or_insert_with(|| Box::new(snap::raw::Encoder::new()));
+            match encoder.compress(record, &mut self.bytes[start..]) {
                 Ok(length) if length < record.len() => {
                     flags = FRAGMENT_SNAPPY;
                     self.bytes.truncate(start + length);
@@ -43,6 +52,17 @@ impl RecordBatch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// Forgets all records and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+        self.bytes.clear();
+    }
+
+    /// The bytes of memory that are held.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Adds all records of another batch.

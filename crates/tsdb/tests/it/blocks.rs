@@ -173,6 +173,22 @@ fn late_samples_are_kept_within_the_window_and_merged_into_their_blocks() {
 }
 
 #[test]
+fn the_head_can_be_written_out_whatever_its_span() {
+    let mut fixture = Fixture::new();
+    fill(&fixture, START, START + HOUR);
+    fixture.db.flush_head_before(START + HOUR / 2).unwrap();
+    let info = fixture.db.blocks();
+    assert_eq!((info.len(), info[0].min_time, info[0].max_time), (1, START, START + HOUR / 2));
+    assert_eq!((info[0].samples, info[0].series, info[0].level), (60, 2, 1));
+    assert_eq!(samples_of(&fixture.db, "m", ALL), expected(START, START + HOUR));
+    fixture.reopen_killed();
+    assert_eq!(samples_of(&fixture.db, "m", ALL), expected(START, START + HOUR));
+    fixture.db.flush_head_before(i64::MAX).unwrap();
+    assert_eq!(fixture.db.stats(0).head_chunks, 0);
+    assert_eq!(samples_of(&fixture.db, "m", ALL), expected(START, START + HOUR));
+}
+
+#[test]
 fn a_snapshot_is_a_database() {
     let fixture = Fixture::new();
     fill(&fixture, START, START + 5 * HOUR);

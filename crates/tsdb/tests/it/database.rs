@@ -1,7 +1,7 @@
 //! A database as its users see it: append, commit, select, reopen.
 
 use crate::support::{self, Fixture, labels, matcher, read, samples_of, select};
-use metric_storage_api::{AppendRejection, MetricReader, MetricStore};
+use metric_storage_api::{AppendRejection, KeyedSample, KeyedStop, MetricReader, MetricStore};
 use model::{Exemplar, FloatHistogram, Labels, MatchOp, MetricMetadata, MetricType, TimeRange};
 use resources::RequestContext;
 
@@ -163,5 +163,58 @@ fn histograms_exemplars_and_metadata_survive_a_kill() {
         assert_eq!(exemplars[0].exemplars, std::slice::from_ref(&exemplar));
         assert_eq!(fixture.db.metadata(&ctx, Some("h")).unwrap(), [("h".to_owned(), vec![metadata.clone()])]);
         fixture.reopen_killed();
+    }
+}
+
+#[test]
+fn samples_by_key_are_added_until_one_cannot_be() {
+    let fixture = Fixture::new();
+    let keys: Vec<String> = (0..300).map(|n| format!("m{n}")).collect();
+    let sample = |n: usize, timestamp, value| KeyedSample { key: keys[n].as_bytes(), timestamp, value };
+    let ctx = RequestContext::for_tests();
+    let all = TimeRange::new(0, i64::MAX);
+    for round in 0..3i64 {
+        let time = START + round * 1000;
+        // A key that comes twice, and one that means the series of another.
+        let mut samples: Vec<_> = (0..300).map(|n| sample(n, time, n as f64)).collect();
+        samples.push(KeyedSample { key: b"other spelling", timestamp: time + 1, value: 7.0 });
+        samples.push(sample(4, time + 1, 8.0));
+        let mut asked = 0;
+        let mut appender = fixture.db.appender(&ctx).unwrap();
+        let outcome = appender.append_keyed(&samples, &mut |idx| {
+            asked += 1;
+            let name = if idx == 300 { "m3" } else { &keys[idx] };
+            Ok(Some(labels(&[("__name__", name)])))
+        });
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(asked, if round == 0 { 301 } else { 0 });
+        assert_eq!(appender.commit().unwrap().samples, 302);
+    }
+    for (n, count) in [(0, 3), (3, 6), (4, 6), (299, 3)] {
+        let found = samples_of(&fixture.db, &keys[n], all);
+        assert_eq!(found.len(), count, "{n}");
+        assert!(found.iter().step_by(count / 3).all(|(_, value)| *value == n as f64), "{n}: {found:?}");
+    }
+    // Stops at what is no key, at what has no labels, and at a sample that is too old; what lies before is added.
+    let no_labels = AppendRejection::InvalidLabels("none".into());
+    let stops = [
+        (sample(9, START + 9000, 0.0), KeyedStop::UnknownKey),
+        (sample(9, START + 9000, 0.0), KeyedStop::Rejected(no_labels.clone())),
+        (sample(5, START, 1.0), KeyedStop::Rejected(AppendRejection::OutOfOrder)),
+    ];
+    for (round, (mut last, stop)) in (0..).zip(stops) {
+        if last.key == keys[9].as_bytes() {
+            last.key = b"new";
+        }
+        let time = START + 10_000 + round * 1000;
+        let samples: Vec<_> =
+            (100..200).map(|n| sample(n, time, 1.0)).chain([last, sample(0, time, 1.0)]).collect();
+        let mut appender = fixture.db.appender(&ctx).unwrap();
+        let outcome = appender.append_keyed(&samples, &mut |_| match &stop {
+            KeyedStop::UnknownKey => Ok(None),
+            KeyedStop::Rejected(_) => Err(no_labels.clone()),
+        });
+        assert_eq!(outcome, Err((100, stop)));
+        assert_eq!(appender.commit().unwrap().samples, 100);
     }
 }
