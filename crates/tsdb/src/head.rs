@@ -6,8 +6,11 @@
 pub(crate) mod appender;
 pub(crate) mod chunk_files;
 pub(crate) mod exemplars;
+pub(crate) mod group_numbers;
 pub(crate) mod key_table;
 pub(crate) mod label_index;
+pub(crate) mod label_pins;
+pub(crate) mod newest;
 pub(crate) mod read;
 pub(crate) mod replay;
 pub(crate) mod series;
@@ -15,6 +18,7 @@ pub(crate) mod shard;
 pub(crate) mod validate;
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use hashbrown::HashSet;
@@ -45,7 +49,7 @@ pub(crate) type SeriesId = u32;
 /// Series that are in no block yet, and how to find them.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) index: RwLock<LabelIndex>,
+    pub(crate) index: Arc<RwLock<LabelIndex>>,
     shards: Vec<Mutex<Shard>>,
     keys: Vec<Mutex<KeyTable>>,
     hasher: KeyHasher,
@@ -78,7 +82,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn new(options: &DbOptions, files: ChunkFiles, min_valid_time: i64) -> Self {
         Self {
-            index: RwLock::default(),
+            index: Arc::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             keys: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: KeyHasher::new(),
