@@ -85,8 +85,18 @@ impl<'a> BitReader<'a> {
         word << (self.pos & 7)
     }
 
-    #[cold]
+    #[inline]
     fn peek_tail(&self, byte: usize) -> u64 {
+        // The last eight bytes, without those that are behind us.
+        if let Some(last) = self.data.last_chunk::<8>() {
+            let behind = (byte + 8).saturating_sub(self.data.len()) * 8;
+            return u64::from_be_bytes(*last).checked_shl(behind as u32).unwrap_or(0);
+        }
+        self.peek_short(byte)
+    }
+
+    #[cold]
+    fn peek_short(&self, byte: usize) -> u64 {
         let mut padded = [0; 8];
         let rest = self.data.get(byte..).unwrap_or(&[]);
         padded[..rest.len()].copy_from_slice(rest);

@@ -16,7 +16,7 @@ pub use bits::{BitReader, BitWriter};
 pub use bytes::{ByteReader, crc32c, put_be32, put_be64, put_str, put_uvarint, put_varint};
 pub use error::DecodeError;
 pub use histogram::{CounterResetHeader, CutReason, HistogramAppender, HistogramKind, decode_histograms};
-pub use xor::{XorState, decode_xor, xor_sample_count};
+pub use xor::{XorState, decode_xor, decode_xor_until, newest_xor, xor_sample_count};
 
 /// Encoding byte of an XOR chunk in chunk files.
 pub const ENCODING_XOR: u8 = 1;

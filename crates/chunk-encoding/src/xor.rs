@@ -29,6 +29,12 @@ impl XorWindow {
     /// No window yet: the first change brings its own.
     pub(crate) const NONE: Self = Self { leading: 0xff, trailing: 0 };
 
+    /// How many bits of a value lie in it; more than a value has where there is no window yet.
+    #[inline]
+    fn significant(self) -> u32 {
+        if self.leading == 0xff { 65 } else { 64 - u32::from(self.leading) - u32::from(self.trailing) }
+    }
+
     /// Appends `bits` as the XOR with `previous`.
     #[inline]
     pub(crate) fn put(&mut self, writer: &mut BitWriter, dst: &mut Vec<u8>, bits: u64, previous: u64) {
@@ -113,7 +119,7 @@ impl XorState {
     /// The state with which `chunk` can be appended to.
     pub fn resume(chunk: &[u8]) -> Result<Self, DecodeError> {
         let mut state = Self::start(&mut Vec::new());
-        let end = state.walk(chunk, |_, _| {})?;
+        let end = state.walk(chunk, |_, _| true)?;
         state.writer = BitWriter::resume(((8 - end % 8) % 8) as u8);
         if end.div_ceil(8) != chunk.len() {
             return Err(DecodeError::Invalid("chunk length"));
@@ -188,9 +194,10 @@ impl XorState {
         }
     }
 
-    /// Decodes `chunk`, leaves the state behind its last sample and returns the number of bits used.
+    /// Decodes `chunk`, leaves the state behind its last sample and returns the number of bits used. `each` says whether
+    /// to go on: where it ends the walk, the state is of no use.
     #[inline]
-    fn walk(&mut self, chunk: &[u8], mut each: impl FnMut(i64, f64)) -> Result<usize, DecodeError> {
+    fn walk(&mut self, chunk: &[u8], mut each: impl FnMut(i64, f64) -> bool) -> Result<usize, DecodeError> {
         let (header, stream) = chunk.split_first_chunk::<2>().ok_or(DecodeError::Truncated)?;
         let total = u16::from_be_bytes(*header);
         let mut used = 0;
@@ -198,7 +205,9 @@ impl XorState {
             let mut head = ByteReader::new(stream);
             self.timestamp = head.varint()?;
             self.value_bits = head.be64()?;
-            each(self.timestamp, self.value());
+            if !each(self.timestamp, self.value()) {
+                return Ok(0);
+            }
             if total > 1 {
                 self.delta = head.uvarint()?;
                 self.timestamp = self.timestamp.wrapping_add(self.delta as i64);
@@ -209,20 +218,40 @@ impl XorState {
         if total > 1 {
             self.value_bits = self.window.get(&mut reader, self.value_bits)?;
             reader.check()?;
-            each(self.timestamp, self.value());
+            if !each(self.timestamp, self.value()) {
+                return Ok(0);
+            }
         }
         let (mut timestamp, mut bits, mut delta) = (self.timestamp, self.value_bits, self.delta);
+        let mut window = self.window;
         for _ in 2..total {
-            delta = delta.wrapping_add(get_change(&mut reader) as u64);
+            let head = reader.peek();
+            let significant = window.significant();
+            if head >> 62 == 0 {
+                // As long after its predecessor as that one after its own, and the same value.
+                reader.skip(2);
+            } else if head >> 61 == 0b010 && significant <= SIGNIFICANT_AT_ONCE {
+                // The same again, and a value in the known window: all of it was read at once.
+                bits ^= ((head << 3) >> (64 - significant)) << window.trailing;
+                reader.skip(3 + significant);
+            } else {
+                delta = delta.wrapping_add(get_change(&mut reader) as u64);
+                bits = window.get(&mut reader, bits)?;
+            }
             timestamp = timestamp.wrapping_add(delta as i64);
-            bits = self.window.get(&mut reader, bits)?;
             reader.check()?;
-            each(timestamp, f64::from_bits(bits));
+            if !each(timestamp, f64::from_bits(bits)) {
+                return Ok(0);
+            }
         }
         (self.timestamp, self.value_bits, self.delta, self.count) = (timestamp, bits, delta, total);
+        self.window = window;
         Ok((2 + used) * 8 + reader.position())
     }
 }
+
+/// A look ahead gives at least 57 bits: three of them say that the window is used, the others are the value's.
+const SIGNIFICANT_AT_ONCE: u32 = 54;
 
 #[inline]
 fn get_change(reader: &mut BitReader<'_>) -> i64 {
@@ -246,16 +275,53 @@ fn get_change(reader: &mut BitReader<'_>) -> i64 {
 
 /// Appends all samples of an XOR chunk to the two columns. After an error they hold what came before it.
 pub fn decode_xor(chunk: &[u8], timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<(), DecodeError> {
+    decode_xor_until(chunk, i64::MAX, timestamps, values)
+}
+
+/// As [`decode_xor`], but for samples after `until`: they are not looked at.
+pub fn decode_xor_until(
+    chunk: &[u8],
+    until: i64,
+    timestamps: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> Result<(), DecodeError> {
     // Each sample but the first takes at least two bits, so a damaged count cannot ask for much memory.
     let count = usize::from(xor_sample_count(chunk)).min(chunk.len() * 4);
-    timestamps.reserve(count);
-    values.reserve(count);
+    let start = timestamps.len();
+    debug_assert_eq!(start, values.len(), "the columns belong together");
+    timestamps.resize(start + count, 0);
+    values.resize(start + count, 0.0);
+    // Written into room that is there: nothing is checked for growth in the loop.
+    let mut room = timestamps[start..].iter_mut().zip(&mut values[start..]);
+    let mut left = count;
+    let mut state = XorState::start(&mut Vec::new());
+    let walked = state.walk(chunk, |timestamp, value| {
+        if timestamp > until {
+            return false;
+        }
+        let Some(slot) = room.next() else { return false };
+        (*slot.0, *slot.1) = (timestamp, value);
+        left -= 1;
+        true
+    });
+    timestamps.truncate(start + count - left);
+    values.truncate(start + count - left);
+    walked.map(|_| ())
+}
+
+/// The newest sample of an XOR chunk that is not after `until`, and how many were looked at for it.
+pub fn newest_xor(chunk: &[u8], until: i64) -> Result<(Option<(i64, f64)>, u64), DecodeError> {
+    let (mut newest, mut read) = (None, 0);
     let mut state = XorState::start(&mut Vec::new());
     state.walk(chunk, |timestamp, value| {
-        timestamps.push(timestamp);
-        values.push(value);
+        if timestamp > until {
+            return false;
+        }
+        newest = Some((timestamp, value));
+        read += 1;
+        true
     })?;
-    Ok(())
+    Ok((newest, read))
 }
 
 /// How many samples a chunk says it has (any encoding).

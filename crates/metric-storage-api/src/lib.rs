@@ -16,5 +16,5 @@ pub use columns::SampleColumns;
 pub use error::StorageError;
 pub use read::{
     AggregationHint, ChunkEncoding, EncodedChunk, ExemplarSeries, LabelQuery, MetricReader, MetricStore,
-    SelectHints, SelectRequest, SeriesReader, SeriesSet,
+    NewestRequest, NewestSet, SelectHints, SelectRequest, SeriesGroups, SeriesReader, SeriesSet,
 };

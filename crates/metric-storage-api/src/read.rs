@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
 use model::{Exemplar, Labels, MetricMetadata, TimeRange, TimestampMs};
-use resources::RequestContext;
+use resources::{RequestContext, Reservation};
 
 use crate::{Appender, SampleColumns, StorageError};
 
@@ -20,6 +20,17 @@ pub trait MetricStore: MetricReader {
 pub trait MetricReader: Debug + Send + Sync {
     /// The series that match and have a sample in the range (a store may return some that have none).
     fn select(&self, ctx: &RequestContext, request: &SelectRequest<'_>) -> Result<SeriesSet, StorageError>;
+
+    /// The newest sample of each matching series in a window, for a query of one point in time: what a store knows without
+    /// decoding all that the window touches. `None` where it would have to look at the series one by one: `select` then.
+    /// Series whose newest sample there is a staleness marker are left out; so are those without a sample.
+    fn newest(
+        &self,
+        _ctx: &RequestContext,
+        _request: &NewestRequest<'_>,
+    ) -> Result<Option<NewestSet>, StorageError> {
+        Ok(None)
+    }
 
     /// Label names in use by matching series, sorted, at most `query.limit`.
     fn label_names(&self, ctx: &RequestContext, query: &LabelQuery<'_>) -> Result<Vec<String>, StorageError>;
@@ -94,8 +105,47 @@ pub enum AggregationHint {
 pub struct SeriesSet {
     /// The series.
     pub series: Vec<Arc<dyn SeriesReader>>,
+    /// The groups that [`SelectHints::grouping`] makes of the series, where the store has numbered them.
+    pub groups: Option<SeriesGroups>,
     /// Such as "block X could not be read".
     pub warnings: Vec<String>,
+}
+
+/// Series by group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesGroups {
+    /// The group of each series: an index into `labels`.
+    pub of: Vec<u32>,
+    /// The label set of each group, in order of first appearance.
+    pub labels: Vec<Labels>,
+}
+
+/// Which newest samples are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct NewestRequest<'a> {
+    /// All must hold.
+    pub matchers: &'a [CompiledMatcher],
+    /// Samples are newer than this …
+    pub after: TimestampMs,
+    /// … and not newer than this.
+    pub until: TimestampMs,
+    /// The groups that are wanted; each series is one of its own where this is `None`.
+    pub grouping: Option<&'a AggregationHint>,
+    /// Whether values are looked at: to count series, that they have a sample is enough.
+    pub with_values: bool,
+}
+
+/// The newest samples of many series.
+#[derive(Debug, Default)]
+pub struct NewestSet {
+    /// The group of each series that has a sample.
+    pub groups: SeriesGroups,
+    /// Its sample; empty where no values were asked for.
+    pub values: Vec<f64>,
+    /// Samples that had to be decoded.
+    pub samples_read: u64,
+    /// The memory that the set takes, until it is dropped.
+    pub held: Option<Reservation>,
 }
 
 /// One selected series. Holds what it needs to be read after `select` has returned.

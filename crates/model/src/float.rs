@@ -24,6 +24,24 @@ pub fn format_float(value: f64) -> String {
     format!("{value}")
 }
 
+/// Appends what [`format_float`] gives, without an allocation for usual numbers.
+pub fn write_float(out: &mut Vec<u8>, value: f64) {
+    let magnitude = value.abs();
+    // Within these bounds the shortest digits come without an exponent.
+    if !(1e-4..1e15).contains(&magnitude) {
+        out.extend_from_slice(if value.to_bits() == 0 { b"0" } else { return write_rare(out, value) });
+        return;
+    }
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(value);
+    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+}
+
+#[cold]
+fn write_rare(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(format_float(value).as_bytes());
+}
+
 /// Writes a float as Go's `%g`: the shortest form, with an exponent below 1e-4 and from 1e21 on.
 pub fn format_float_g(value: f64) -> String {
     let magnitude = value.abs();
@@ -99,6 +117,17 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(format_float(value), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn both_ways_of_writing_agree(bits: u64, digits in -1_000_000_000_000i64..1_000_000_000_000, scale in 0..8) {
+            for value in [f64::from_bits(bits), digits as f64 / 10f64.powi(scale), digits as f64] {
+                let mut out = Vec::new();
+                write_float(&mut out, value);
+                proptest::prop_assert_eq!(String::from_utf8_lossy(&out), format_float(value));
+            }
         }
     }
 

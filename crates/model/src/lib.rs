@@ -18,7 +18,9 @@ mod time;
 
 pub use duration::{ParseDurationError, format_duration_ms, parse_duration_ms, parse_go_duration_ns};
 pub use error_code::ErrorCode;
-pub use float::{STALE_NAN, compensated_add, format_float, format_float_g, is_stale_nan, parse_float};
+pub use float::{
+    STALE_NAN, compensated_add, format_float, format_float_g, is_stale_nan, parse_float, write_float,
+};
 pub use histogram::{
     BucketSpan, CUSTOM_BUCKETS_SCHEMA, CounterResetHint, FloatHistogram, HistogramBucket, HistogramError,
     HistogramMerge, HistogramSum,

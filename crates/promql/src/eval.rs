@@ -9,9 +9,12 @@ mod histogram_call;
 mod info;
 mod leaf;
 mod matrix;
+mod newest;
 mod rank;
+mod sampling;
 mod selector;
 mod vector_match;
+mod window_plan;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +27,11 @@ use resources::RequestContext;
 use crate::budget::Budget;
 use crate::engine::Outcome;
 use crate::eval::matrix::RangeSamples;
+use crate::eval::window_plan::WindowPlan;
+use crate::functions::SlidingScratch;
 use crate::notes::Notes;
 use crate::plan::{Plan, PlanKind};
-use crate::series::{Points, Series, Steps};
+use crate::series::{ABSENT, Points, Series, Steps};
 use crate::value::QueryStats;
 use crate::{EngineOptions, QueryError};
 
@@ -69,6 +74,25 @@ pub(crate) struct Scratch {
     pub(crate) columns: SampleColumns,
     pub(crate) samples: RangeSamples,
     pub(crate) notes: Notes,
+    windows: WindowPlan,
+    sliding: SlidingScratch,
+    /// Room for the next series' values.
+    spare: Vec<f64>,
+}
+
+impl Scratch {
+    /// Room for a value a step, none of them there yet.
+    fn absent_values(&mut self, steps: usize) -> Vec<f64> {
+        let mut values = std::mem::take(&mut self.spare);
+        values.clear();
+        values.resize(steps, ABSENT);
+        values
+    }
+
+    /// Takes room back.
+    pub(crate) fn recycle(&mut self, points: Points) {
+        self.spare = points.values;
+    }
 }
 
 impl<'a> Evaluator<'a> {

@@ -10,6 +10,7 @@ mod quantile;
 mod range;
 mod rate;
 mod regression;
+mod sliding;
 mod time;
 
 pub(crate) use classic::{Bucket, bucket_fraction, bucket_quantile};
@@ -19,4 +20,5 @@ pub(crate) use native::{histogram_fraction, histogram_quantile, histogram_value}
 pub(crate) use over_time::{HistogramTotal, Mean, present};
 pub(crate) use quantile::quantile;
 pub(crate) use range::{Kernel, RangeCall, RangeOutcome, Window, kernel};
+pub(crate) use sliding::{RatePlan, Sliding, SlidingScratch, extremes, quantiles, sliding};
 pub(crate) use time::{CivilTime, time_function};

@@ -146,7 +146,7 @@ impl MetricReader for MemoryReader {
             .take(most)
             .map(|series| Arc::clone(series) as Arc<dyn SeriesReader>)
             .collect();
-        Ok(SeriesSet { series, warnings: Vec::new() })
+        Ok(SeriesSet { series, groups: None, warnings: Vec::new() })
     }
 
     fn label_names(&self, ctx: &RequestContext, query: &LabelQuery<'_>) -> Result<Vec<String>, StorageError> {

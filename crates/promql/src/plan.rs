@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
 use metric_storage_api::AggregationHint;
+use model::{METRIC_NAME_LABEL, MatchOp};
 use promql_syntax::{AggregateOp, BinaryOp, Function, RangeExtension, Span, ValueType, VectorMatching};
 
 pub(crate) use lower::{QueryTimes, lower};
@@ -86,6 +87,15 @@ pub(crate) struct CallPlan {
 }
 
 impl SelectorPlan {
+    /// The metric name that all selected series have, where the selector demands one.
+    pub(crate) fn metric_name(&self) -> Option<&str> {
+        let is_name = |matcher: &&CompiledMatcher| {
+            matcher.name() == METRIC_NAME_LABEL && matcher.matcher().op == MatchOp::Equal
+        };
+        let name = self.matchers.iter().find(is_name)?;
+        Some(name.matcher().value.as_str()).filter(|name| !name.is_empty())
+    }
+
     /// The end of the window, or the time looked at, for a step.
     pub(crate) fn data_time(&self, step_time: i64) -> i64 {
         self.at.unwrap_or(step_time).saturating_sub(self.offset_ms)

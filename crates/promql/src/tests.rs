@@ -2,10 +2,10 @@
 
 use model::Labels;
 use proptest::prelude::*;
-use resources::{CancelReason, MemoryBudget, RequestContext};
+use resources::{CancelReason, CpuPools, MemoryBudget, RequestContext};
 
 use crate::testscript::script_options;
-use crate::{Engine, MemoryReader, MemoryValue, QueryError, Value};
+use crate::{Engine, EngineOptions, MemoryReader, MemoryValue, QueryError, Value};
 
 fn store() -> MemoryReader {
     let mut store = MemoryReader::new();
@@ -76,6 +76,54 @@ fn long_chains_are_evaluated_on_a_small_stack() {
     assert!(instant(&chain).is_ok());
     let nested = format!("{}m{}", "abs(".repeat(90), ")".repeat(90));
     assert!(instant(&nested).is_ok());
+}
+
+#[test]
+fn large_groups_give_the_same_on_any_number_of_threads() {
+    let mut store = MemoryReader::new();
+    let histogram = std::sync::Arc::new(model::FloatHistogram {
+        count: 3.0,
+        sum: 4.5,
+        positive_spans: vec![model::BucketSpan { offset: 0, length: 2 }],
+        positive_buckets: vec![1.0, 2.0],
+        ..Default::default()
+    });
+    for series in 0..700 {
+        let labels = |name: &str| {
+            let pairs =
+                [("__name__", name.to_owned()), ("s", series.to_string()), ("g", (series % 3).to_string())];
+            Labels::from_pairs(pairs)
+        };
+        for step in 0..20 {
+            let value = 0.1 * f64::from(series) + step as f64;
+            store.add(&labels("c_total"), step * 15_000, &MemoryValue::Float(value), 0);
+            store.add(&labels("h"), step * 15_000, &MemoryValue::Histogram(histogram.clone()), 0);
+        }
+    }
+    let engine = Engine::new(EngineOptions::default());
+    let mut threads = RequestContext::for_tests();
+    threads.cpu = CpuPools::with_cores(2).expect("threads");
+    let inline = RequestContext::for_tests();
+    for (query, expected) in [
+        ("sum(c_total)", Some(0.1 * (699.0 * 700.0 / 2.0) + 700.0 * 8.0)),
+        ("sum(rate(c_total[1m]))", None),
+        ("max by (g) (c_total) - min by (g) (c_total)", None),
+        ("avg(c_total)", None),
+        ("count(c_total)", Some(700.0)),
+        ("histogram_count(sum(h))", Some(2100.0)),
+        ("histogram_sum(avg by (g) (h))", Some(4.5)),
+        ("sum(c_total) / on() group_right() topk(3, c_total)", None),
+    ] {
+        let one = engine.range(&inline, &store, query, 60_000, 240_000, 15_000).expect(query).value;
+        let two = engine.range(&threads, &store, query, 60_000, 240_000, 15_000).expect(query).value;
+        let (Value::Matrix(one), Value::Matrix(two)) = (one, two) else { panic!("{query}") };
+        assert!(!one.is_empty(), "{query}");
+        assert!(one.iter().zip(&two).all(|(a, b)| a.labels == b.labels && a.floats == b.floats), "{query}");
+        if let Some(expected) = expected {
+            let at = one[0].floats.iter().find(|(time, _)| *time == 120_000).expect("a step").1;
+            assert!((at - expected).abs() < 1e-6, "{query}: {at}");
+        }
+    }
 }
 
 /// Expressions that often parse and have a type.

@@ -46,6 +46,17 @@ impl ChunkHandle {
     }
 }
 
+impl ChunkSource {
+    /// The encoding byte; of a block's chunk it is known only once it is read.
+    pub(crate) fn encoding(&self) -> Option<u8> {
+        match self {
+            Self::Memory { encoding, .. } => Some(*encoding),
+            Self::HeadFile { chunk, .. } => Some(chunk.encoding),
+            Self::Block { .. } => None,
+        }
+    }
+}
+
 /// The interface's name of an encoding byte.
 pub(crate) fn api_encoding(encoding: u8) -> Option<ChunkEncoding> {
     match encoding {

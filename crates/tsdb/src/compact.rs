@@ -50,7 +50,7 @@ pub(crate) fn write_series(
             let mut buf = Vec::new();
             let (encoding, data) = chunk.load(&mut buf)?;
             let mut one = SampleColumns::default();
-            decode_chunk(encoding, data, &mut one).map_err(damaged)?;
+            decode_chunk(encoding, data, i64::MAX, &mut one).map_err(damaged)?;
             let kept = keep(&one, |_, time| (min..=max).contains(&time) && !intervals::contains(holes, time));
             columns = merge_columns(columns, &kept);
         }

@@ -7,8 +7,11 @@ pub(crate) mod append_buffers;
 pub(crate) mod appender;
 pub(crate) mod chunk_files;
 pub(crate) mod exemplars;
+pub(crate) mod group_numbers;
 pub(crate) mod key_table;
 pub(crate) mod label_index;
+pub(crate) mod label_pins;
+pub(crate) mod newest;
 pub(crate) mod read;
 pub(crate) mod ref_table;
 pub(crate) mod replay;
@@ -17,6 +20,7 @@ pub(crate) mod series_table;
 pub(crate) mod shard;
 pub(crate) mod validate;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use ahash::RandomState;
@@ -54,7 +58,7 @@ pub(crate) type SeriesId = u32;
 /// Series that are in no block yet, and how to find them.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) index: RwLock<LabelIndex>,
+    pub(crate) index: Arc<RwLock<LabelIndex>>,
     shards: Vec<Mutex<Shard>>,
     keys: RwLock<KeyTable>,
     hasher: KeyHasher,
@@ -89,7 +93,7 @@ pub(crate) struct Head {
 impl Head {
     pub(crate) fn new(options: &DbOptions, files: ChunkFiles, min_valid_time: i64) -> Self {
         Self {
-            index: RwLock::default(),
+            index: Arc::default(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             keys: RwLock::default(),
             hasher: KeyHasher::new(),

@@ -1,7 +1,7 @@
 //! Grouping: `by` and `without`.
 
+use hashbrown::HashMap;
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use model::{Labels, METRIC_NAME_LABEL};
 

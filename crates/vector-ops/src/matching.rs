@@ -1,6 +1,6 @@
 //! Matching of two sides: `on`, `ignoring`, `group_left`, `group_right`.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL};
 

@@ -152,3 +152,29 @@ proptest! {
         XorState::resume(&bytes).ok();
     }
 }
+
+proptest! {
+    #[test]
+    fn decoding_may_end_early(
+        steps in proptest::collection::vec((1i64..100_000, any::<f64>()), 1..80), cut in 0usize..80, off in -1i64..=1
+    ) {
+        let (mut chunk, mut time) = (Vec::new(), 0);
+        let mut state = XorState::start(&mut chunk);
+        let samples: Vec<(i64, f64)> = steps.iter().map(|(step, value)| {
+            time += step;
+            state.append(&mut chunk, time, *value);
+            (time, *value)
+        }).collect();
+        let until = samples[cut % samples.len()].0 + off;
+        let expected: Vec<(i64, u64)> =
+            samples.iter().filter(|s| s.0 <= until).map(|s| (s.0, s.1.to_bits())).collect();
+        let (mut times, mut values) = (vec![7], vec![7.0]);
+        decode_xor_until(&chunk, until, &mut times, &mut values).unwrap();
+        let found: Vec<(i64, u64)> =
+            times.iter().zip(&values).skip(1).map(|(time, value)| (*time, value.to_bits())).collect();
+        prop_assert_eq!(&found, &expected);
+        let (newest, read) = newest_xor(&chunk, until).unwrap();
+        prop_assert_eq!(newest.map(|s| (s.0, s.1.to_bits())), expected.last().copied());
+        prop_assert_eq!(read as usize, expected.len());
+    }
+}

@@ -1,10 +1,16 @@
 //! JSON as Prometheus writes it: numbers of time with three decimals, values as text.
 
-use model::{FloatHistogram, Labels, TimestampMs, format_float};
+use model::{FloatHistogram, Labels, TimestampMs, format_float, write_float};
 
 use super::histogram::buckets;
 
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // Writing to memory cannot fail.
     serde_json::to_writer(out, text).ok();
 }
@@ -28,10 +34,27 @@ pub(crate) fn timestamp(out: &mut Vec<u8>, timestamp: TimestampMs) {
         out.push(b'-');
     }
     let ms = timestamp.unsigned_abs();
-    out.extend_from_slice((ms / 1000).to_string().as_bytes());
-    if !ms.is_multiple_of(1000) {
-        out.extend_from_slice(format!(".{:03}", ms % 1000).as_bytes());
+    integer(out, ms / 1000);
+    let fraction = ms % 1000;
+    if fraction != 0 {
+        let digit = |divisor: u64| b'0' + (fraction / divisor % 10) as u8;
+        out.extend_from_slice(&[b'.', digit(100), digit(10), digit(1)]);
     }
+}
+
+fn integer(out: &mut Vec<u8>, mut value: u64) {
+    // As many digits as the largest number has, filled from behind.
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 /// `[time,"value"]`
@@ -39,7 +62,7 @@ pub(crate) fn point(out: &mut Vec<u8>, at: TimestampMs, value: f64) {
     out.push(b'[');
     timestamp(out, at);
     out.extend_from_slice(b",\"");
-    out.extend_from_slice(format_float(value).as_bytes());
+    write_float(out, value);
     out.extend_from_slice(b"\"]");
 }
 

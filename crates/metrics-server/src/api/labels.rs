@@ -1,6 +1,5 @@
 //! `/api/v1/series`, `/api/v1/labels` and `/api/v1/label/NAME/values`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State as AxumState};
@@ -84,7 +83,7 @@ pub(crate) fn select_series(
     range: TimeRange,
     limit: usize,
 ) -> Result<Found, StorageError> {
-    let mut found = BTreeSet::new();
+    let mut items: Vec<Labels> = Vec::new();
     let mut annotations = Annotations::default();
     for matchers in selectors {
         let hints =
@@ -93,10 +92,13 @@ pub(crate) fn select_series(
         annotations.warnings.extend(set.warnings);
         for series in set.series {
             ctx.check()?;
-            found.insert(series.labels());
+            items.push(series.labels());
         }
     }
-    let mut items: Vec<Labels> = found.into_iter().collect();
+    if selectors.len() > 1 {
+        items.sort_unstable();
+        items.dedup();
+    }
     if limit > 0 && items.len() > limit {
         items.truncate(limit);
         annotations.warnings.push(TRUNCATED.to_owned());

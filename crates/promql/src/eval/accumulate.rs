@@ -103,6 +103,22 @@ impl Accumulator {
         }
     }
 
+    /// Adds a float at one step.
+    pub(crate) fn add_float(&mut self, step: usize, value: f64) {
+        match &mut self.floats {
+            Floats::Sum(sums) => {
+                let (sum, lost) = &mut sums[step];
+                (*sum, *lost) =
+                    if is_absent(*sum) { (value, 0.0) } else { compensated_add(value, *sum, *lost) };
+            }
+            Floats::Mean(means) => means[step].add(value),
+            Floats::Count(counts) => counts[step] += 1,
+            Floats::Best(best) => take_better(&mut best[step], value, self.op == AggregateOp::Max),
+            Floats::Variance(states) => welford(&mut states[step], value),
+            Floats::All(all) => all[step].push(value),
+        }
+    }
+
     fn add_histograms(&mut self, histograms: &[Option<SharedHistogram>], metric: &str, notes: &mut Notes) {
         if !matches!(self.op, AggregateOp::Sum | AggregateOp::Avg) {
             notes.histogram_ignored_in_aggregation(self.op.as_str(), self.span);

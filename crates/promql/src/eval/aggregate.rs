@@ -1,5 +1,6 @@
 //! Aggregations that give one series per group.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, MatchOp, format_float};
@@ -9,7 +10,7 @@ use vector_ops::{GroupPlan, Grouping};
 use crate::QueryError;
 use crate::eval::accumulate::Accumulator;
 use crate::eval::leaf::Leaf;
-use crate::eval::{Evaluated, Evaluator, Frame, Scratch};
+use crate::eval::{Evaluated, Evaluator, Frame, Scratch, frame};
 use crate::notes::Notes;
 use crate::plan::{AggregatePlan, Plan, PlanKind, SelectorPlan};
 use crate::series::{Point, Points, Series, Steps, is_absent};
@@ -43,6 +44,9 @@ impl<'a> Evaluator<'a> {
         }
         if steps.count == 0 {
             return self.frame(Vec::new());
+        }
+        if let Some(frame) = self.aggregate_newest(node, &params, steps)? {
+            return Ok(frame);
         }
         if self.can_stream(&node.inner)
             && let Some(leaf) = self.leaf(&node.inner, steps)?
@@ -100,9 +104,7 @@ impl<'a> Evaluator<'a> {
         params: &[f64],
         steps: Steps,
     ) -> Result<Frame<'a>, QueryError> {
-        let all: Vec<usize> = (0..leaf.len()).collect();
-        let keys = self.for_each(&all, |_, at| Ok(leaf.group_key(*at, grouping)))?;
-        let plan = GroupPlan::from_keys(keys);
+        let plan = self.groups_of(leaf, grouping)?;
         let members = plan.members();
         let part_size = if Accumulator::can_merge(node.op) { PART_SERIES } else { usize::MAX };
         let parts: Vec<(usize, &[usize])> = members
@@ -143,6 +145,23 @@ impl<'a> Evaluator<'a> {
         self.frame(series)
     }
 
+    /// The groups of a leaf's series.
+    fn groups_of(&self, leaf: &Leaf<'_, '_>, grouping: &Grouping) -> Result<GroupPlan, QueryError> {
+        let all: Vec<usize> = (0..leaf.len()).collect();
+        let plan = match leaf.groups() {
+            Some(plan) => plan,
+            None => GroupPlan::from_keys(self.for_each(&all, |_, at| Ok(leaf.group_key(*at, grouping)))?),
+        };
+        // Where names go at once, groups must not be made by them.
+        let drops_now = !self.options.features.delayed_name_removal && leaf.len() > 0 && leaf.drops_name(0);
+        let has_metadata = |labels: &Labels| labels.iter().any(|(name, _)| frame::is_metadata(name));
+        if !drops_now || !plan.labels.iter().any(has_metadata) {
+            return Ok(plan);
+        }
+        let key = |at: usize| grouping.key(&frame::without_metadata(&leaf.labels(at)));
+        Ok(GroupPlan::from_keys(self.for_each(&all, |_, at| Ok(key(*at)))?))
+    }
+
     fn aggregate_part(
         &self,
         node: &AggregatePlan,
@@ -155,8 +174,10 @@ impl<'a> Evaluator<'a> {
         for at in part {
             self.ctx.check()?;
             let Some(points) = self.leaf_points(leaf, *at, steps, scratch)? else { continue };
-            let metric = leaf.label(*at, METRIC_NAME_LABEL).unwrap_or_default();
+            // Only remarks on histograms name the metric.
+            let metric = if points.histograms.is_empty() { Cow::Borrowed("") } else { leaf.metric(*at) };
             state.add(&points, &metric, leaf.drops_name(*at), &mut scratch.notes);
+            scratch.recycle(points);
         }
         Ok(state)
     }

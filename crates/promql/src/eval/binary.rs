@@ -143,7 +143,9 @@ fn two_histograms(
                 }
                 Ok(outcome) => {
                     if outcome.reset_collision {
+                        // As in the original, there is no result then, only the warning.
                         notes.reset_collision(operation, span);
+                        return ElementResult::Nothing;
                     }
                     if outcome.bounds_reconciled {
                         notes.bounds_reconciled(operation, span);

@@ -1,8 +1,8 @@
 //! Series under evaluation, and what happens to their names.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use model::{Labels, METRIC_NAME_LABEL};
 
 use crate::QueryError;
@@ -71,7 +71,7 @@ pub(crate) fn has_duplicates(series: &[Series]) -> bool {
     if series.len() < 2 {
         return false;
     }
-    let mut seen = std::collections::HashSet::with_capacity(series.len());
+    let mut seen = hashbrown::HashSet::with_capacity(series.len());
     series.iter().any(|one| !seen.insert(&one.labels))
 }
 

@@ -107,7 +107,7 @@ impl<'a> Evaluator<'a> {
             selector.data_time(steps.start).saturating_sub(lookback).saturating_add(1),
             selector.data_time(steps.last()),
         );
-        let found = self.select(&selector, range, steps)?;
+        let found = self.select(&selector, range, steps)?.series;
         self.for_each(&found, |scratch, reader| {
             scratch.columns.clear();
             reader.read(self.ctx, range, &mut scratch.columns)?;

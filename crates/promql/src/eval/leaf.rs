@@ -2,17 +2,16 @@
 //! at a time, so that an aggregation above need not hold them all.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use metric_storage_api::SeriesReader;
-use model::{Labels, TimeRange};
+use metric_storage_api::SeriesSet;
+use model::{Labels, METRIC_NAME_LABEL, TimeRange};
 use promql_syntax::{RangeExtension, Span};
-use vector_ops::Grouping;
+use vector_ops::{GroupPlan, Grouping};
 
 use crate::QueryError;
 use crate::eval::matrix::{Matrix, Source, Windows};
 use crate::eval::{Evaluator, Frame, Scratch};
-use crate::functions::{Kernel, RangeCall, smooth_at};
+use crate::functions::{Kernel, RangeCall, Sliding, smooth_at};
 use crate::plan::{Plan, PlanKind, SelectorPlan};
 use crate::series::{Points, Series, Steps};
 
@@ -20,7 +19,7 @@ use crate::series::{Points, Series, Steps};
 #[derive(Debug)]
 pub(crate) enum Leaf<'a, 'p> {
     /// The newest sample of each step.
-    Instant { selector: &'p SelectorPlan, span: Span, found: Vec<Arc<dyn SeriesReader>>, range: TimeRange },
+    Instant { selector: &'p SelectorPlan, span: Span, found: SeriesSet, range: TimeRange },
     /// A function of the window of each step.
     Range(Box<RangeLeaf<'a>>),
 }
@@ -30,6 +29,8 @@ pub(crate) enum Leaf<'a, 'p> {
 pub(crate) struct RangeLeaf<'a> {
     pub(crate) call: RangeCall,
     pub(crate) kernel: Kernel,
+    /// How it is computed for floats without start timestamps, where there is a way for all steps at once.
+    pub(crate) sliding: Option<Sliding>,
     pub(crate) matrix: Matrix<'a>,
     pub(crate) windows: Windows,
     /// The other arguments, at each step.
@@ -40,7 +41,7 @@ pub(crate) struct RangeLeaf<'a> {
 impl Leaf<'_, '_> {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Instant { found, .. } => found.len(),
+            Self::Instant { found, .. } => found.series.len(),
             Self::Range(leaf) => leaf.matrix.sources.len(),
         }
     }
@@ -48,7 +49,7 @@ impl Leaf<'_, '_> {
     /// All labels of a series.
     pub(crate) fn labels(&self, at: usize) -> Labels {
         match self {
-            Self::Instant { found, .. } => found[at].labels(),
+            Self::Instant { found, .. } => found.series[at].labels(),
             Self::Range(leaf) => leaf.matrix.sources[at].labels(),
         }
     }
@@ -56,9 +57,31 @@ impl Leaf<'_, '_> {
     /// One label of a series.
     pub(crate) fn label(&self, at: usize, name: &str) -> Option<Cow<'_, str>> {
         match self {
-            Self::Instant { found, .. } => found[at].label(name),
+            Self::Instant { found, .. } => found.series[at].label(name),
             Self::Range(leaf) => leaf.matrix.sources[at].label(name),
         }
+    }
+
+    /// The metric's name of a series, empty where it has none.
+    pub(crate) fn metric(&self, at: usize) -> Cow<'_, str> {
+        let known = match self {
+            Self::Instant { selector, .. } => selector.metric_name(),
+            Self::Range(leaf) => leaf.matrix.metric.as_deref(),
+        };
+        match known {
+            Some(name) => Cow::Borrowed(name),
+            None => self.label(at, METRIC_NAME_LABEL).unwrap_or_default(),
+        }
+    }
+
+    /// The groups of the series as the store has numbered them.
+    pub(crate) fn groups(&self) -> Option<GroupPlan> {
+        let groups = match self {
+            Self::Instant { found, .. } => found.groups.as_ref(),
+            Self::Range(leaf) => leaf.matrix.groups.as_ref(),
+        };
+        let groups = groups.filter(|groups| groups.of.len() == self.len())?;
+        Some(GroupPlan { group_of: groups.of.clone(), labels: groups.labels.clone() })
     }
 
     /// The group that a series belongs to.
@@ -104,7 +127,8 @@ impl<'a> Evaluator<'a> {
         steps: Steps,
     ) -> Result<Leaf<'a, 'p>, QueryError> {
         let range = self.lookback_range(selector, steps);
-        let found = if steps.count == 0 { Vec::new() } else { self.select(selector, range, steps)? };
+        let found =
+            if steps.count == 0 { SeriesSet::default() } else { self.select(selector, range, steps)? };
         Ok(Leaf::Instant { selector, span, found, range })
     }
 
@@ -119,18 +143,20 @@ impl<'a> Evaluator<'a> {
         let points = match leaf {
             Leaf::Range(leaf) => return self.range_points(leaf, at, steps, scratch),
             Leaf::Instant { selector, span, found, range } => {
-                self.read(selector, &*found[at], *range, &mut scratch.columns)?;
+                self.read(selector, &*found.series[at], *range, &mut scratch.columns)?;
                 if selector.extension == Some(RangeExtension::Smoothed) {
-                    let metric = leaf.label(at, model::METRIC_NAME_LABEL).unwrap_or_default();
+                    let metric = leaf.metric(at);
                     let lookback = self.options.lookback_ms;
                     let place = (&*metric, *span);
                     smooth_at(selector, &scratch.columns, lookback, steps, place, &mut scratch.notes)
                 } else {
-                    self.newest(selector, &scratch.columns, steps)
+                    let values = scratch.absent_values(steps.count);
+                    self.newest(selector, &scratch.columns, steps, values)
                 }
             }
         };
         if points.is_empty() {
+            scratch.recycle(points);
             return Ok(None);
         }
         self.count_used(points.sample_count(), steps, &|idx| u64::from(points.has(idx)));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use metric_storage_api::{SampleColumns, SeriesReader};
+use metric_storage_api::{SampleColumns, SeriesGroups, SeriesReader, SeriesSet};
 use model::{CounterResetHint, Labels, METRIC_NAME_LABEL, TimeRange, is_stale_nan};
 use promql_syntax::{RangeExtension, Span};
 
@@ -11,7 +11,7 @@ use crate::QueryError;
 use crate::budget::Held;
 use crate::eval::leaf::{Leaf, RangeLeaf};
 use crate::eval::{Evaluator, Frame, Scratch, frame};
-use crate::functions::{Kernel, RangeCall, RangeOutcome, Window, extend_window};
+use crate::functions::{self, Kernel, RangeCall, RangeOutcome, Sliding, Window, extend_window};
 use crate::plan::{CallPlan, Plan, PlanKind, SelectorPlan, SubqueryPlan};
 use crate::series::{ABSENT, Point, Points, Series, SharedHistogram, Steps};
 use crate::value::MatrixSeries;
@@ -39,13 +39,13 @@ impl RangeSamples {
         self.histogram_starts.clear();
     }
 
-    /// Takes what a store has read.
-    fn fill(&mut self, columns: &SampleColumns, with_starts: bool) {
+    /// Takes what a store has read; the columns are left with other contents.
+    fn fill(&mut self, columns: &mut SampleColumns, with_starts: bool) {
         self.clear();
         let with_starts = with_starts && !columns.start_timestamps.is_empty();
         if columns.histograms.is_empty() && !columns.values.iter().any(|value| is_stale_nan(*value)) {
-            self.float_times.extend_from_slice(&columns.timestamps);
-            self.floats.extend_from_slice(&columns.values);
+            std::mem::swap(&mut self.float_times, &mut columns.timestamps);
+            std::mem::swap(&mut self.floats, &mut columns.values);
             if with_starts {
                 self.float_starts.extend_from_slice(&columns.start_timestamps);
             }
@@ -173,12 +173,26 @@ pub(crate) struct Matrix<'a> {
     range: TimeRange,
     /// The steps of the inner evaluation of a subquery.
     inner: Steps,
+    /// Groups of the sources, where the store has numbered them.
+    pub(crate) groups: Option<SeriesGroups>,
+    /// The name that all sources have.
+    pub(crate) metric: Option<String>,
     /// Keeps the results of a subquery in the budget.
     _held: Option<Held<'a>>,
 }
 
+impl Matrix<'_> {
+    /// The metric's name of a source, empty where it has none.
+    fn metric(&self, source: &Source) -> String {
+        match &self.metric {
+            Some(name) => name.clone(),
+            None => source.label(METRIC_NAME_LABEL).unwrap_or_default().into_owned(),
+        }
+    }
+}
+
 /// Times of the windows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
     range_ms: i64,
     offset_ms: i64,
@@ -190,7 +204,7 @@ pub(crate) struct Windows {
 
 impl Windows {
     /// Where the window that ends at `end` starts; not part of it.
-    fn start(self, end: i64) -> i64 {
+    pub(crate) fn start(self, end: i64) -> i64 {
         end.saturating_sub(self.range_ms)
     }
 
@@ -204,7 +218,7 @@ impl Windows {
         end.saturating_add(self.after_ms)
     }
 
-    fn end(self, step_time: i64) -> i64 {
+    pub(crate) fn end(self, step_time: i64) -> i64 {
         self.at.unwrap_or(step_time).saturating_sub(self.offset_ms)
     }
 }
@@ -237,7 +251,8 @@ impl<'a> Evaluator<'a> {
         let windows = self.windows(arg, extension)?;
         let matrix = self.matrix(arg, windows, steps)?;
         let with_starts = self.options.features.use_start_timestamps && call.uses_start_times();
-        Ok(RangeLeaf { call, kernel, matrix, windows, params, with_starts })
+        let sliding = if extension.is_none() { functions::sliding(function) } else { None };
+        Ok(RangeLeaf { call, kernel, sliding, matrix, windows, params, with_starts })
     }
 
     /// Evaluates a call of a function of a range vector.
@@ -261,10 +276,72 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Option<Points>, QueryError> {
         let source = &leaf.matrix.sources[at];
         self.load(leaf, source, scratch)?;
-        let Scratch { samples, notes, .. } = scratch;
-        let metric = source.label(METRIC_NAME_LABEL).unwrap_or_default();
+        let mut points = Points { values: scratch.absent_values(steps.count), histograms: Vec::new() };
+        let is_plain = scratch.samples.histograms.is_empty() && scratch.samples.float_starts.is_empty();
+        match leaf.sliding {
+            Some(sliding) if is_plain => self.slide(leaf, sliding, steps, scratch, &mut points.values),
+            _ => self.each_window(leaf, source, steps, scratch, &mut points)?,
+        }
+        if points.is_empty() {
+            scratch.recycle(points);
+            return Ok(None);
+        }
+        if leaf.call.looks_at_counters() {
+            let metric = leaf.matrix.metric(source);
+            let kind = || source.label("__type__").unwrap_or_default().into_owned();
+            leaf.call.check_counter(&metric, kind, &points, self.options.features, &mut scratch.notes);
+        }
+        Ok(Some(points))
+    }
+
+    /// All windows of a series of floats at once.
+    fn slide(
+        &self,
+        leaf: &RangeLeaf<'_>,
+        sliding: Sliding,
+        steps: Steps,
+        scratch: &mut Scratch,
+        out: &mut [f64],
+    ) {
+        let Scratch { samples, notes, windows: plan, sliding: sliding_scratch, .. } = scratch;
         let windows = leaf.windows;
-        let mut points = Points::absent(steps.count);
+        plan.update(&samples.float_times, windows, steps);
+        let floats = &samples.floats;
+        match sliding {
+            Sliding::Rate(kind) => {
+                let ends = |idx: usize| {
+                    let end = windows.end(steps.time(idx));
+                    (windows.start(end), end)
+                };
+                plan.rates.update(&samples.float_times, &plan.bounds, kind, ends);
+                plan.rates.values(floats, windows.range_ms as f64 / 1000.0, out);
+            }
+            Sliding::Extreme { greatest } => {
+                functions::extremes(floats, &plan.bounds, greatest, sliding_scratch, out);
+            }
+            Sliding::Quantile => {
+                let q = leaf.params.first().map_or(&[][..], Vec::as_slice);
+                let used = plan.bounds.iter().zip(q).filter(|((low, high), _)| low < high);
+                used.filter(|(_, q)| !(0.0..=1.0).contains(*q))
+                    .for_each(|(_, q)| notes.invalid_quantile(*q, leaf.call.first_span));
+                functions::quantiles(floats, &plan.bounds, q, sliding_scratch, out);
+            }
+        }
+        self.count_used(plan.used, steps, &|idx| plan.size(idx));
+    }
+
+    /// A series window by window.
+    fn each_window(
+        &self,
+        leaf: &RangeLeaf<'_>,
+        source: &Source,
+        steps: Steps,
+        scratch: &mut Scratch,
+        points: &mut Points,
+    ) -> Result<(), QueryError> {
+        let Scratch { samples, notes, .. } = scratch;
+        let metric = leaf.matrix.metric(source);
+        let windows = leaf.windows;
         let mut bounds = Bounds::default();
         let (mut used, mut unchecked) = (0, 0);
         let mut step_params = vec![0.0; leaf.params.len()];
@@ -298,12 +375,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         self.count_used(used, steps, &|idx| per_step.get(idx).copied().unwrap_or(0));
-        if points.is_empty() {
-            return Ok(None);
-        }
-        let kind = || source.label("__type__").unwrap_or_default().into_owned();
-        leaf.call.check_counter(&metric, kind, &points, self.options.features, notes);
-        Ok(Some(points))
+        Ok(())
     }
 
     fn windows(&self, arg: &Plan, extension: Option<RangeExtension>) -> Result<Windows, QueryError> {
@@ -330,16 +402,18 @@ impl<'a> Evaluator<'a> {
         let range = TimeRange::new(first, windows.high(windows.end(steps.last())));
         match &arg.kind {
             PlanKind::Matrix(selector) => {
-                let found = self.select(selector, range, steps)?;
-                let sources = found.into_iter().map(Source::Stored).collect();
+                let SeriesSet { series, groups, .. } = self.select(selector, range, steps)?;
+                let sources = series.into_iter().map(Source::Stored).collect();
+                let metric = selector.metric_name().map(str::to_owned);
                 let (selector, inner) = (Some(selector.clone()), Steps::instant(0));
-                Ok(Matrix { selector, sources, range, inner, _held: None })
+                Ok(Matrix { selector, sources, range, inner, groups, metric, _held: None })
             }
             PlanKind::Subquery(subquery) => {
                 let (inner, frame) = self.subquery(subquery, steps)?;
                 let Frame { series, held } = frame;
                 let sources = series.into_iter().map(Source::Computed).collect();
-                Ok(Matrix { selector: None, sources, range, inner, _held: Some(held) })
+                let (groups, metric) = (None, None);
+                Ok(Matrix { selector: None, sources, range, inner, groups, metric, _held: Some(held) })
             }
             _ => Err(QueryError::execution("a range vector was expected")),
         }
@@ -375,7 +449,7 @@ impl<'a> Evaluator<'a> {
         match (source, &matrix.selector) {
             (Source::Stored(reader), Some(selector)) => {
                 self.read(selector, &**reader, matrix.range, &mut scratch.columns)?;
-                scratch.samples.fill(&scratch.columns, leaf.with_starts);
+                scratch.samples.fill(&mut scratch.columns, leaf.with_starts);
                 Ok(())
             }
             (Source::Stored(_), None) => Err(QueryError::execution("a selector was expected")),
@@ -400,7 +474,8 @@ impl<'a> Evaluator<'a> {
         let matrix = self.matrix(plan, windows, steps)?;
         let call = RangeCall { function: "", span: plan.span, first_span: plan.span, extension };
         let kernel = crate::functions::present;
-        let leaf = RangeLeaf { call, kernel, matrix, windows, params: Vec::new(), with_starts: false };
+        let (sliding, params) = (None, Vec::new());
+        let leaf = RangeLeaf { call, kernel, sliding, matrix, windows, params, with_starts: false };
         let end = windows.end(steps.start);
         let result = self.for_each(&leaf.matrix.sources, |scratch, source| {
             self.load(&leaf, source, scratch)?;

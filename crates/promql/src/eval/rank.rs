@@ -1,13 +1,12 @@
 //! Aggregations that keep some series of each group: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 
 use std::cmp::Ordering;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use model::Labels;
 use promql_syntax::{AggregateOp, Span};
 use vector_ops::GroupPlan;
 
 use crate::QueryError;
+use crate::eval::sampling::position;
 use crate::eval::{Evaluator, Frame, frame};
 use crate::plan::AggregatePlan;
 use crate::series::{Point, Points, Series, Steps, is_absent};
@@ -191,12 +190,6 @@ impl Heap {
             at = child;
         }
     }
-}
-
-/// A place between 0 and 1 that a label set always has.
-fn position(labels: &Labels) -> f64 {
-    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(labels);
-    hash as f64 / u64::MAX as f64
 }
 
 /// Whether a series is among the first `ratio` of all, or (negative) among the last.

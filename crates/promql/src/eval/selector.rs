@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use metric_storage_api::{SampleColumns, SelectHints, SelectRequest, SeriesReader};
+use metric_storage_api::{SampleColumns, SelectHints, SelectRequest, SeriesReader, SeriesSet};
 use model::{CounterResetHint, FloatHistogram, TimeRange, is_stale_nan};
 use promql_syntax::{RangeExtension, Span};
 
@@ -18,7 +18,7 @@ impl<'a> Evaluator<'a> {
         selector: &SelectorPlan,
         range: TimeRange,
         steps: Steps,
-    ) -> Result<Vec<Arc<dyn SeriesReader>>, QueryError> {
+    ) -> Result<SeriesSet, QueryError> {
         let hints = SelectHints {
             step_ms: if steps.is_range() { steps.step } else { 0 },
             window_ms: selector.range_ms,
@@ -30,12 +30,13 @@ impl<'a> Evaluator<'a> {
             labels_only: false,
         };
         let request = SelectRequest { matchers: &selector.matchers, range, hints };
-        let set = self.reader.select(self.ctx, &request)?;
-        if !set.warnings.is_empty() {
-            self.note(|notes| set.warnings.into_iter().for_each(|text| notes.storage_warning(text)));
+        let mut set = self.reader.select(self.ctx, &request)?;
+        let warnings = std::mem::take(&mut set.warnings);
+        if !warnings.is_empty() {
+            self.note(|notes| warnings.into_iter().for_each(|text| notes.storage_warning(text)));
         }
         self.count_series(set.series.len());
-        Ok(set.series)
+        Ok(set)
     }
 
     /// The times that an instant selector needs samples from.
@@ -53,13 +54,22 @@ impl<'a> Evaluator<'a> {
         span: Span,
         steps: Steps,
     ) -> Result<Frame<'a>, QueryError> {
+        if let Some(set) = self.newest_samples(selector, None, true, steps)? {
+            return self.newest_frame(set);
+        }
         let leaf = self.instant_leaf(selector, span, steps)?;
         self.collect(&leaf, steps)
     }
 
-    /// The newest sample within the lookback at each step.
-    pub(crate) fn newest(&self, selector: &SelectorPlan, columns: &SampleColumns, steps: Steps) -> Points {
-        let mut points = Points::absent(steps.count);
+    /// The newest sample within the lookback at each step. `values` is room for them, with none there yet.
+    pub(crate) fn newest(
+        &self,
+        selector: &SelectorPlan,
+        columns: &SampleColumns,
+        steps: Steps,
+        values: Vec<f64>,
+    ) -> Points {
+        let mut points = Points { values, histograms: Vec::new() };
         self.each_newest(selector, columns, steps, |idx, at| match columns.histograms.get(at) {
             Some(Some(histogram)) => points.set_histogram(idx, Arc::clone(histogram)),
             _ => points.values[idx] = columns.values[at],
@@ -131,7 +141,7 @@ impl<'a> Evaluator<'a> {
         }
         let range = self.lookback_range(selector, steps);
         let found = self.select(selector, range, steps)?;
-        let series = self.for_each(&found, |scratch, reader| {
+        let series = self.for_each(&found.series, |scratch, reader| {
             self.read(selector, &**reader, range, &mut scratch.columns)?;
             let columns = &scratch.columns;
             let mut values = vec![ABSENT; steps.count];

@@ -208,9 +208,8 @@ impl Operation<'_> {
                                (group_left/group_right)";
                 return Err(QueryError::execution(message));
             }
-            matched = true;
             let pair = (Some((idx, &many[idx])), found.map(|other| (other, &one[other])));
-            self.combine(step, key, pair, (point, other))?;
+            matched |= self.combine(step, key, pair, (point, other))?;
         }
         if let (Some(other), false, Some(fill)) = (found, matched, fill_many) {
             let points = (Point::Float(fill), one[other].points.get(step));
@@ -219,19 +218,19 @@ impl Operation<'_> {
         Ok(())
     }
 
-    /// Applies the operator to a pair; a side that is `None` is filled in.
+    /// Applies the operator to a pair; a side that is `None` is filled in. Whether the two could be combined.
     fn combine(
         &mut self,
         step: usize,
         key: usize,
         (many, one): (Option<Member<'_>>, Option<Member<'_>>),
         (many_point, one_point): (Point<'_>, Point<'_>),
-    ) -> Result<(), QueryError> {
+    ) -> Result<bool, QueryError> {
         let op = self.node.op;
         let (left, right) = if self.swapped { (one_point, many_point) } else { (many_point, one_point) };
         let element = element_op(op, left, right, self.span, &mut self.notes);
         let (value, keep) = match &element {
-            ElementResult::Nothing => return Ok(()),
+            ElementResult::Nothing => return Ok(false),
             ElementResult::Float { value, keep } => (Point::Float(*value), *keep),
             ElementResult::Histogram { value, keep } => (Point::Histogram(value), *keep),
         };
@@ -248,7 +247,7 @@ impl Operation<'_> {
         } else if keep {
             output.series.points.set(step, value);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn output(&mut self, key: usize, many: Option<(usize, &Series)>, one: Option<(usize, &Series)>) -> usize {

@@ -98,6 +98,11 @@ impl RangeCall {
         )))
     }
 
+    /// Whether [`Self::check_counter`] can have anything to say.
+    pub(crate) fn looks_at_counters(&self) -> bool {
+        matches!(self.function, "rate" | "increase")
+    }
+
     /// Remarks where a function of counters got something that does not look like one.
     pub(crate) fn check_counter(
         &self,
@@ -107,7 +112,7 @@ impl RangeCall {
         features: EngineFeatures,
         notes: &mut Notes,
     ) {
-        if !matches!(self.function, "rate" | "increase") {
+        if !self.looks_at_counters() {
             return;
         }
         if metric.is_empty() || points.values.iter().all(|value| is_absent(*value)) {

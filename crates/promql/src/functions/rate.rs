@@ -13,7 +13,7 @@ use crate::series::SharedHistogram;
 type Outcome = Result<RangeOutcome, QueryError>;
 
 /// What distinguishes the three functions that extrapolate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RateKind {
     pub(crate) is_counter: bool,
     pub(crate) per_second: bool,

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
-use metric_storage_api::{ExemplarSeries, LabelQuery, MetricReader, SelectRequest, SeriesSet, StorageError};
+use metric_storage_api::{
+    ExemplarSeries, LabelQuery, MetricReader, NewestRequest, NewestSet, SelectRequest, SeriesSet,
+    StorageError,
+};
 use model::{Labels, MetricMetadata, TimeRange};
 use resources::RequestContext;
 
 use super::Db;
 use crate::block::Block;
+use crate::head::read::{HeadRequest, HeadSelection};
 use crate::metrics::Count;
 use crate::select;
 
@@ -72,25 +76,62 @@ impl MetricReader for Db {
     fn select(&self, ctx: &RequestContext, request: &SelectRequest<'_>) -> Result<SeriesSet> {
         ctx.check()?;
         let matchers = with_enforced(ctx, request.matchers)?;
-        let (range, labels_only) = (request.range, request.hints.labels_only);
+        let (range, hints) = (request.range, &request.hints);
         let mut held = ctx.memory.reserve(0)?;
         let mut warnings = Vec::new();
-        let mut found = Vec::new();
-        let mut sources = 0;
         // The head before the blocks: a block that is cut meanwhile shows its samples twice rather than not at all.
+        let mut from_head = None;
         if self.head_overlaps(range) {
-            found = self.head.select(ctx, &matchers, range, labels_only, &mut held)?;
-            sources += 1;
+            let request = HeadRequest {
+                matchers: &matchers,
+                range,
+                labels_only: hints.labels_only,
+                sorted: hints.sorted,
+                grouping: hints.grouping.as_ref(),
+            };
+            from_head = Some(self.head.select(ctx, &request, &mut held)?);
         }
-        for block in self.blocks_in(range) {
-            match block.select(ctx, &matchers, range, labels_only, &mut held) {
+        let blocks = self.blocks_in(range);
+        if blocks.is_empty() {
+            let Some(mut selection) = from_head else { return Ok(SeriesSet::default()) };
+            let groups = selection.groups.take();
+            return Ok(SeriesSet {
+                series: select::from_head(selection, hints.limit, held),
+                groups,
+                warnings,
+            });
+        }
+        let sources = blocks.len() + usize::from(from_head.is_some());
+        let mut found = Vec::new();
+        if let Some(HeadSelection { labels, sources, .. }) = from_head {
+            for (at, source) in sources {
+                let labels = labels.labels(at);
+                held.grow(labels.heap_bytes() as u64)?;
+                found.push((labels, source));
+            }
+        }
+        for block in blocks {
+            match block.select(ctx, &matchers, range, hints.labels_only, &mut held) {
                 Ok(series) => found.extend(series),
                 Err(error) => self.note_damage(&block, error, &mut warnings)?,
             }
-            sources += 1;
         }
-        let sorted = request.hints.sorted || sources > 1;
-        Ok(SeriesSet { series: select::merge(found, sorted, request.hints.limit, held), warnings })
+        let sorted = hints.sorted || sources > 1;
+        let series = select::merge(found, sorted, hints.limit, held);
+        Ok(SeriesSet { series, groups: None, warnings })
+    }
+
+    fn newest(&self, ctx: &RequestContext, request: &NewestRequest<'_>) -> Result<Option<NewestSet>> {
+        ctx.check()?;
+        let range = TimeRange::new(request.after.saturating_add(1), request.until);
+        if !self.blocks_in(range).is_empty() {
+            return Ok(None);
+        }
+        let matchers = with_enforced(ctx, request.matchers)?;
+        let held = ctx.memory.reserve(0)?;
+        let found = self.head.newest(ctx, &matchers, request, held)?;
+        // A block that was cut meanwhile has what the head no longer had.
+        Ok(found.filter(|_| self.blocks_in(range).is_empty()))
     }
 
     fn label_names(&self, ctx: &RequestContext, query: &LabelQuery<'_>) -> Result<Vec<String>> {

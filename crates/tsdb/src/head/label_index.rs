@@ -6,10 +6,11 @@ use hashbrown::{HashMap, HashSet, HashTable};
 use model::{Labels, METRIC_NAME_LABEL};
 use roaring::RoaringBitmap;
 
+use super::label_pins::{LabelPin, Retired};
 use super::series_table::SeriesTable;
 
 /// A name or a value, by number.
-type SymbolId = u32;
+pub(crate) type SymbolId = u32;
 /// A name and a value, by number.
 pub(crate) type PairId = u32;
 
@@ -28,6 +29,8 @@ pub(crate) struct LabelIndex {
     names: HashMap<SymbolId, Vec<PairId>>,
     all: RoaringBitmap,
     symbol_bytes: u64,
+    /// Pairs and symbols that are gone and that a reader may still ask for.
+    retired: Retired,
 }
 
 #[derive(Debug)]
@@ -103,9 +106,34 @@ impl LabelIndex {
         }
         emptied.sort_unstable();
         self.unlist(&emptied);
-        for pair in emptied {
-            self.remove_pair(pair);
+        let mut symbols = Vec::new();
+        for pair in &emptied {
+            self.remove_pair(*pair, &mut symbols);
         }
+        self.retired.retire(emptied, symbols);
+        while let Some((pairs, symbols)) = self.retired.released() {
+            self.free_pairs.extend(pairs);
+            for symbol in symbols {
+                self.symbols[symbol as usize].text = "".into();
+                self.free_symbols.push(symbol);
+            }
+        }
+    }
+
+    /// While it lives, pairs that are in use now keep their texts.
+    pub(crate) fn pin(&self) -> LabelPin {
+        self.retired.pin()
+    }
+
+    /// The number of a name or value, where it is in use.
+    pub(crate) fn symbol(&self, text: &str) -> Option<SymbolId> {
+        self.find_symbol(text)
+    }
+
+    /// A pair's name, by number.
+    #[inline]
+    pub(crate) fn name_of(&self, pair: PairId) -> SymbolId {
+        self.pairs[pair as usize].name
     }
 
     /// Takes pairs out of the lists of their names: each list is gone over once, however many of its pairs go.
@@ -338,25 +366,25 @@ impl LabelIndex {
         pair
     }
 
-    fn remove_pair(&mut self, pair: PairId) {
+    /// Makes a pair unfindable. Its symbols that nobody else uses are, too, and go to `symbols`; numbers and texts stay
+    /// until no reader can ask for them.
+    fn remove_pair(&mut self, pair: PairId, symbols: &mut Vec<SymbolId>) {
         let Pair { name, value, .. } = self.pairs[pair as usize];
         let hash = self.hasher.hash_one((name, value));
         if let Ok(entry) = self.by_symbols.find_entry(hash, |found| *found == pair) {
             entry.remove();
         }
         self.pairs[pair as usize].series = RoaringBitmap::new();
-        self.free_pairs.push(pair);
         for symbol in [name, value] {
             let entry = &mut self.symbols[symbol as usize];
             entry.uses -= 1;
             if entry.uses == 0 {
                 let hash = self.hasher.hash_one(&*entry.text);
                 self.symbol_bytes -= entry.text.len() as u64;
-                entry.text = "".into();
                 if let Ok(found) = self.by_text.find_entry(hash, |found| *found == symbol) {
                     found.remove();
                 }
-                self.free_symbols.push(symbol);
+                symbols.push(symbol);
             }
         }
     }

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use chunk_encoding::ENCODING_XOR;
 use go_regex::CompiledMatcher;
-use metric_storage_api::StorageError;
+use metric_storage_api::{AggregationHint, SeriesGroups, StorageError};
 use model::{Labels, TimeRange};
+use parking_lot::RwLock;
 use resources::{RequestContext, Reservation};
 use roaring::RoaringBitmap;
 
 use super::chunk_files::{ChunkBytes, ClosedChunk};
+use super::group_numbers::GroupNumbers;
+use super::label_index::{LabelIndex, PairId};
+use super::label_pins::LabelPin;
 use super::series::{Series, encode_late};
 use super::{Head, slot_of};
 use crate::chunk_handle::{ChunkHandle, ChunkSource};
@@ -17,25 +21,101 @@ use crate::select::SourceSeries;
 
 /// Series between two looks at whether the request still wants them.
 const CHECK_EVERY: usize = 256;
+/// What a selected series takes beside its labels and chunks.
+const SERIES_BYTES: usize = 160;
+
+/// Series taken out of the head.
+#[derive(Debug)]
+pub(crate) struct HeadSelection {
+    pub(crate) labels: HeadLabels,
+    /// Each with its place in `labels`.
+    pub(crate) sources: Vec<(usize, SourceSeries)>,
+    /// The groups that were asked for, in the order of `sources`.
+    pub(crate) groups: Option<SeriesGroups>,
+}
+
+/// Labels of selected series by number: texts are put together for who asks.
+#[derive(Debug)]
+pub(crate) struct HeadLabels {
+    index: Arc<RwLock<LabelIndex>>,
+    _pin: LabelPin,
+    pairs: Vec<PairId>,
+    /// Where the pairs of each series end.
+    ends: Vec<u32>,
+}
+
+/// What is wanted of the series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadRequest<'a> {
+    pub(crate) matchers: &'a [CompiledMatcher],
+    pub(crate) range: TimeRange,
+    /// No chunks.
+    pub(crate) labels_only: bool,
+    /// In label order.
+    pub(crate) sorted: bool,
+    pub(crate) grouping: Option<&'a AggregationHint>,
+}
+
+impl HeadLabels {
+    fn pairs(&self, at: usize) -> &[PairId] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.pairs[start as usize..self.ends[at] as usize]
+    }
+
+    /// The label set of a series.
+    pub(crate) fn labels(&self, at: usize) -> Labels {
+        self.index.read().labels(self.pairs(at))
+    }
+
+    /// One label's value.
+    pub(crate) fn label(&self, at: usize, name: &str) -> Option<String> {
+        let index = self.index.read();
+        let mut pairs = self.pairs(at).iter().map(|pair| index.pair(*pair));
+        pairs.find(|pair| pair.0 == name).map(|(_, value)| value.to_owned())
+    }
+
+    /// The series in label order. Pairs are ranked once, so that series compare as numbers.
+    fn in_order(&self, index: &LabelIndex) -> Vec<usize> {
+        let mut used = self.pairs.clone();
+        used.sort_unstable();
+        used.dedup();
+        used.sort_by(|a, b| index.pair(*a).cmp(&index.pair(*b)));
+        let mut ranks = vec![0u32; used.iter().max().map_or(0, |most| *most as usize + 1)];
+        for (rank, pair) in used.iter().enumerate() {
+            ranks[*pair as usize] = rank as u32;
+        }
+        let rank_of = |at: usize| self.pairs(at).iter().map(|pair| ranks[*pair as usize]);
+        let mut order: Vec<usize> = (0..self.ends.len()).collect();
+        order.sort_by(|a, b| rank_of(*a).cmp(rank_of(*b)));
+        order
+    }
+}
 
 impl Head {
     /// The series that match, with their chunks in `range`. Series without such chunks are left out, unless only labels
-    /// are wanted.
+    /// are wanted. Writers wait only while chunks are taken, not while labels are looked at.
     pub(crate) fn select(
         &self,
         ctx: &RequestContext,
-        matchers: &[CompiledMatcher],
-        range: TimeRange,
-        labels_only: bool,
+        request: &HeadRequest<'_>,
         held: &mut Reservation,
-    ) -> Result<Vec<(Labels, SourceSeries)>, StorageError> {
-        let _visible = self.visibility.read();
+    ) -> Result<HeadSelection, StorageError> {
+        let HeadRequest { matchers, range, labels_only, sorted, grouping } = *request;
+        let visible = self.visibility.read();
         let index = self.index.read();
         let matching = index.select(matchers);
-        let mut out = Vec::new();
+        let mut labels = HeadLabels {
+            index: Arc::clone(&self.index),
+            _pin: index.pin(),
+            pairs: Vec::new(),
+            ends: Vec::new(),
+        };
+        let mut sources = Vec::new();
+        let mut unreserved = 0;
         for (idx, id) in matching.iter().enumerate() {
             if idx % CHECK_EVERY == 0 {
                 ctx.check()?;
+                held.grow(std::mem::take(&mut unreserved) as u64)?;
             }
             let shard = self.shard(id);
             let Some(series) = shard.get(slot_of(id)) else { continue };
@@ -50,11 +130,28 @@ impl Head {
                     continue;
                 }
             }
-            let labels = index.labels(&series.pairs);
-            held.grow((labels.heap_bytes() + source.heap_bytes()) as u64)?;
-            out.push((labels, source));
+            labels.pairs.extend_from_slice(&series.pairs);
+            labels.ends.push(labels.pairs.len() as u32);
+            unreserved += source.heap_bytes() + SERIES_BYTES + series.pairs.len() * size_of::<PairId>();
+            sources.push((sources.len(), source));
         }
-        Ok(out)
+        drop(visible);
+        held.grow(unreserved as u64)?;
+        if sorted {
+            let order = labels.in_order(&index);
+            let mut unsorted: Vec<Option<SourceSeries>> =
+                sources.into_iter().map(|(_, source)| Some(source)).collect();
+            sources = order.into_iter().map(|at| (at, unsorted[at].take().unwrap_or_default())).collect();
+        }
+        let mut groups = None;
+        if let Some(grouping) = grouping {
+            let mut numbers = GroupNumbers::new(&index, Some(grouping));
+            sources.iter().for_each(|(at, _)| numbers.add(labels.pairs(*at)));
+            let (numbered, bytes) = numbers.finish();
+            held.grow(bytes)?;
+            groups = Some(numbered);
+        }
+        Ok(HeadSelection { labels, sources, groups })
     }
 
     /// Series that match any of the selectors; all where there is none.
@@ -75,6 +172,7 @@ impl Head {
 
     /// Chunks of samples that came in order.
     pub(crate) fn collect_in_order(&self, series: &Series, range: TimeRange, out: &mut SourceSeries) {
+        out.chunks.reserve_exact(series.closed.len() + 1);
         self.collect_closed(&series.closed, range, out);
         if let Some((min_time, max_time, encoding, data)) = series.open_chunk()
             && range.overlaps(TimeRange::new(min_time, max_time))

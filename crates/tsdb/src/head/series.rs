@@ -1,7 +1,7 @@
 //! One series of the head: its open chunk, its closed chunks, and when chunks are cut.
 
 use chunk_encoding::{
-    CounterResetHeader, ENCODING_XOR, HistogramAppender, XorState, decode_histograms, decode_xor,
+    CounterResetHeader, ENCODING_XOR, HistogramAppender, XorState, decode_histograms, decode_xor_until,
 };
 use metric_storage_api::AppendRejection;
 use model::{FloatHistogram, MetricMetadata};
@@ -15,6 +15,8 @@ const XOR_BYTES_MAX: usize = 1024 - 19;
 /// The same for histogram chunks, which have at least so many samples.
 const HISTOGRAM_BYTES_MAX: usize = 1024;
 const HISTOGRAM_SAMPLES_MIN: u16 = 10;
+/// Neighbours this near leave no gap that a query with the usual lookback would see.
+const EVEN_GAP_MAX_MS: i64 = 5 * 60_000;
 /// An open chunk grows by so many bytes.
 const OPEN_GROWTH_BYTES: usize = 64;
 /// Samples of an out-of-order chunk.
@@ -40,6 +42,8 @@ pub(crate) struct Series {
     pub(crate) extra: Option<Box<Extra>>,
     /// The collection epoch in which an appender last looked at the series.
     pub(crate) touched: u32,
+    /// Whether no sample of the open XOR chunk is a staleness marker or far behind its predecessor.
+    even: bool,
 }
 
 /// What few series have.
@@ -93,6 +97,7 @@ impl Series {
             closed: Vec::new(),
             extra: None,
             touched: 0,
+            even: true,
         }
     }
 
@@ -154,6 +159,7 @@ impl Series {
             // By a line, not doubled: open chunks are half of the head's memory.
             self.open.reserve_exact(OPEN_GROWTH_BYTES);
         }
+        self.even &= (cut || timestamp - self.last_time <= EVEN_GAP_MAX_MS) && !model::is_stale_nan(value);
         self.state.append(&mut self.open, timestamp, value);
         self.last_time = timestamp;
         Applied::Stored { cut }
@@ -243,6 +249,13 @@ impl Series {
         }
         let open = self.open_histogram()?;
         Some((self.open_min, self.last_time, open.kind().encoding(), open.bytes()))
+    }
+
+    /// The open chunk's first sample, and whether its samples are so close to each other, and none of them a staleness
+    /// marker, that each window of this width within it has one to show. `None` where there is no open XOR chunk.
+    #[inline]
+    pub(crate) fn open_xor_span(&self, width: i64) -> Option<(i64, bool)> {
+        (!self.open.is_empty()).then_some((self.open_min, self.even && width >= EVEN_GAP_MAX_MS))
     }
 
     /// Takes up a chunk found at start. Those of one series come in order.
@@ -353,6 +366,7 @@ impl Series {
 
     fn open_xor(&mut self, timestamp: i64, ctx: &ApplyContext<'_>) {
         self.state = XorState::start(&mut self.open);
+        self.even = true;
         self.open_min = timestamp;
         self.next_at = range_end(timestamp, ctx.chunk_range_ms);
     }
@@ -415,19 +429,20 @@ fn same_histogram(a: &FloatHistogram, b: &FloatHistogram) -> bool {
             == FloatHistogram { sum: 0.0, ..b.clone() }
 }
 
-/// Appends a chunk's samples to columns.
+/// Appends a chunk's samples to columns; those after `until` may be left out.
 pub(crate) fn decode_chunk(
     encoding: u8,
     data: &[u8],
+    until: i64,
     out: &mut metric_storage_api::SampleColumns,
 ) -> std::result::Result<(), chunk_encoding::DecodeError> {
     use chunk_encoding::{ENCODING_FLOAT_HISTOGRAM, ENCODING_HISTOGRAM, HistogramKind};
     let kind = match encoding {
         ENCODING_XOR if out.histograms.is_empty() => {
-            return decode_xor(data, &mut out.timestamps, &mut out.values);
+            return decode_xor_until(data, until, &mut out.timestamps, &mut out.values);
         }
         ENCODING_XOR => {
-            decode_xor(data, &mut out.timestamps, &mut out.values)?;
+            decode_xor_until(data, until, &mut out.timestamps, &mut out.values)?;
             out.histograms.resize(out.timestamps.len(), None);
             return Ok(());
         }

@@ -1,0 +1,60 @@
+//! Windows over one column of timestamps: found once for all series of a target, which share it.
+
+use crate::eval::matrix::Windows;
+use crate::functions::RatePlan;
+use crate::series::Steps;
+
+/// Where the windows of all steps lie in a column of timestamps.
+#[derive(Debug, Default)]
+pub(crate) struct WindowPlan {
+    times: Vec<i64>,
+    of: Option<(Windows, Steps)>,
+    /// First and one past the last index of each window.
+    pub(crate) bounds: Vec<(usize, usize)>,
+    /// Samples in all windows.
+    pub(crate) used: u64,
+    /// What `rate` and its like need of the timestamps; made by the first of them.
+    pub(crate) rates: RatePlan,
+}
+
+/// With fewer steps than one for so many samples, bounds are searched for, not walked to.
+const WALK_SAMPLES: usize = 16;
+
+impl WindowPlan {
+    /// Finds the windows, unless the column is the same as that of the series before.
+    pub(crate) fn update(&mut self, times: &[i64], windows: Windows, steps: Steps) {
+        if self.of == Some((windows, steps)) && self.times == times {
+            return;
+        }
+        self.of = Some((windows, steps));
+        self.times.clear();
+        self.times.extend_from_slice(times);
+        self.bounds.clear();
+        self.rates.clear();
+        self.used = 0;
+        let is_walked = steps.count.saturating_mul(WALK_SAMPLES) >= times.len();
+        let (mut low, mut high) = (0, 0);
+        for idx in 0..steps.count {
+            let end = windows.end(steps.time(idx));
+            let start = windows.start(end);
+            if is_walked {
+                while high < times.len() && times[high] <= end {
+                    high += 1;
+                }
+                while low < high && times[low] <= start {
+                    low += 1;
+                }
+            } else {
+                high += times[high..].partition_point(|time| *time <= end);
+                low += times[low..high].partition_point(|time| *time <= start);
+            }
+            self.bounds.push((low, high));
+            self.used += (high - low) as u64;
+        }
+    }
+
+    /// The number of samples in a step's window.
+    pub(crate) fn size(&self, idx: usize) -> u64 {
+        self.bounds.get(idx).map_or(0, |(low, high)| (high - low) as u64)
+    }
+}
