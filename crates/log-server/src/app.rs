@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
-use crate::ingest::{Ingester, RateLimiter};
+use crate::ingest::{Ingester, RateLimiter, StreamCache};
 use crate::live::LiveHub;
 use crate::metrics::Metrics;
 use crate::ruler::{LogqlEngine, Ruler, load_rules};
@@ -29,6 +29,8 @@ use crate::server::Server;
 use crate::tenants::TenantLimits;
 use crate::{api, grpc};
 
+/// Pushes run on many threads, one after the other: with an arena for each, memory that one has freed serves no other.
+const HEAP_ARENAS: u16 = 2;
 /// Where data are kept where nothing else is said.
 const DATA_DIR: &str = "data/loki";
 
@@ -111,6 +113,7 @@ struct Listeners {
 impl App {
     /// Binds the sockets and opens the store.
     pub async fn new(options: Options, dependencies: Dependencies) -> Result<Self, Failure> {
+        sys::limit_heap_arenas(HEAP_ARENAS);
         let Options { loaded, flags, data_dir, .. } = &options;
         let config = &loaded.config;
         for warning in &loaded.warnings {
@@ -160,6 +163,7 @@ impl App {
                 clock: Arc::clone(&dependencies.clock),
                 metrics: Metrics::register(&dependencies.registry),
                 rates: RateLimiter::default(),
+                known_streams: StreamCache::default(),
             }),
             contexts: Contexts::new(
                 tenancy,

@@ -2,12 +2,14 @@
 
 mod decode;
 mod level;
+mod protobuf;
 mod rate;
+mod stream_cache;
 mod validate;
 
 use std::sync::Arc;
 
-use log_storage_api::{AppendOutcome, EntryRejection, LogBatch, LogStore, StreamEntries};
+use log_storage_api::{AppendOutcome, BatchEntry, EntryRejection, LogBatch, LogStore, StreamEntries};
 use model::{ErrorCode, Labels, LogEntry, format_rfc3339_ns};
 use resources::RequestContext;
 use sys::Clock;
@@ -17,17 +19,27 @@ use crate::error::ApiError;
 use crate::live::LiveHub;
 use crate::metrics::Metrics;
 
-pub(crate) use decode::{decode_json, decode_proto, from_proto};
+pub(crate) use decode::{decode_json, from_proto};
+pub(crate) use protobuf::decode_proto;
 pub(crate) use rate::RateLimiter;
+pub(crate) use stream_cache::StreamCache;
 
 /// The most rejections that an answer lists.
 const LISTED_MAX: usize = 10;
 
 /// A stream as sent.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct IncomingStream {
-    pub(crate) labels: Vec<(String, String)>,
-    pub(crate) entries: Vec<LogEntry>,
+#[derive(Clone, Debug)]
+pub(crate) struct IncomingStream<'a> {
+    pub(crate) labels: IncomingLabels<'a>,
+    pub(crate) entries: Vec<BatchEntry<'a>>,
+}
+
+/// A stream's labels as sent.
+#[derive(Clone, Debug)]
+pub(crate) enum IncomingLabels<'a> {
+    /// `{a="b"}`
+    Text(&'a str),
+    Pairs(Vec<(String, String)>),
 }
 
 /// What became of a push.
@@ -47,6 +59,7 @@ pub(crate) struct Ingester {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) rates: RateLimiter,
+    pub(crate) known_streams: StreamCache,
 }
 
 impl Ingester {
@@ -54,8 +67,8 @@ impl Ingester {
     pub(crate) fn push(
         &self,
         ctx: &RequestContext,
-        limits: &Limits,
-        streams: Vec<IncomingStream>,
+        limits: &Arc<Limits>,
+        streams: Vec<IncomingStream<'_>>,
     ) -> Result<PushOutcome, ApiError> {
         if streams.iter().all(|stream| stream.entries.is_empty()) {
             return Err(ApiError::new(
@@ -67,11 +80,12 @@ impl Ingester {
         self.check_rate(ctx, limits, lines, bytes)?;
         let mut outcome = PushOutcome::default();
         let mut batch = LogBatch::default();
-        for stream in streams {
+        for mut stream in streams {
             let entries = stream.entries.len() as u64;
-            match validate::labels(&stream.labels, limits) {
-                Ok(labels) => {
-                    let entries = validate::enrich(&labels, stream.entries, limits);
+            match self.known_streams.resolve(&ctx.tenant, limits, &stream.labels)? {
+                Ok(known) => {
+                    validate::enrich(known.level, &mut stream.entries, limits);
+                    let (labels, entries) = (known.labels, stream.entries);
                     batch.streams.push(StreamEntries { labels, entries, ..StreamEntries::default() });
                 }
                 Err(invalid) => {
@@ -83,7 +97,7 @@ impl Ingester {
         if !batch.streams.is_empty() {
             self.metrics.received_lines.with(&[ctx.tenant.as_str()]).add(lines);
             self.metrics.received_bytes.with(&[ctx.tenant.as_str()]).add(bytes);
-            let appended = self.append(ctx, batch)?;
+            let appended = self.append(ctx, &batch)?;
             for (labels, entry, rejection) in &appended.rejections {
                 outcome.reject(0, rejection_text(labels, entry, rejection));
             }
@@ -93,15 +107,15 @@ impl Ingester {
     }
 
     /// Appends a batch, shows it to tails and counts what was refused. Blocks.
-    pub(crate) fn append(&self, ctx: &RequestContext, batch: LogBatch) -> Result<Appended, ApiError> {
-        let outcome = self.store.append(ctx, &batch)?;
+    pub(crate) fn append(&self, ctx: &RequestContext, batch: &LogBatch<'_>) -> Result<Appended, ApiError> {
+        let outcome = self.store.append(ctx, batch)?;
         let mut rejections = Vec::new();
         for (stream, entry, rejection) in &outcome.rejections {
             self.discard(ctx, rejection_reason(rejection), 1);
             if let Some(stream) = batch.streams.get(*stream)
                 && let Some(entry) = stream.entries.get(*entry)
             {
-                rejections.push((stream.labels.clone(), entry.clone(), rejection.clone()));
+                rejections.push((stream.labels.clone(), entry.to_entry(), rejection.clone()));
             }
         }
         if self.live.has_tails() {
@@ -139,13 +153,13 @@ impl Ingester {
 }
 
 /// Checks labels and adds what is added to streams and lines: for lines that come otherwise than by a push.
-pub(crate) fn validated(
+pub(crate) fn validated<'a>(
     labels: &[(String, String)],
-    entries: Vec<LogEntry>,
+    mut entries: Vec<BatchEntry<'a>>,
     limits: &Limits,
-) -> Result<(Labels, Vec<LogEntry>), String> {
+) -> Result<(Labels, Vec<BatchEntry<'a>>), String> {
     let labels = validate::labels(labels, limits).map_err(|invalid| invalid.message)?;
-    let entries = validate::enrich(&labels, entries, limits);
+    validate::enrich(level::of_labels(&labels), &mut entries, limits);
     Ok((labels, entries))
 }
 
@@ -177,13 +191,13 @@ impl PushOutcome {
     }
 }
 
-fn totals(streams: &[IncomingStream]) -> (u64, u64) {
+fn totals(streams: &[IncomingStream<'_>]) -> (u64, u64) {
     let entries = streams.iter().flat_map(|stream| &stream.entries);
     entries.fold((0, 0), |(lines, bytes), entry| (lines + 1, bytes + entry_bytes(entry)))
 }
 
 /// What counts against rates: the line and its structured metadata.
-pub(crate) fn entry_bytes(entry: &LogEntry) -> u64 {
+pub(crate) fn entry_bytes(entry: &BatchEntry<'_>) -> u64 {
     let metadata: usize =
         entry.structured_metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
     (entry.line.len() + metadata) as u64

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use log_storage_api::{AppendOutcome, LogBatch, StreamEntries};
-use model::TenantId;
+use log_storage_api::{AppendOutcome, BatchEntry, LogBatch};
+use model::{Labels, LogEntry, TenantId};
 use tokio::sync::broadcast;
 
 /// How many batches a tail may be behind before it misses some.
@@ -13,7 +13,14 @@ const BATCHES_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct LiveBatch {
     pub(crate) tenant: TenantId,
-    pub(crate) streams: Vec<StreamEntries>,
+    pub(crate) streams: Vec<LiveStream>,
+}
+
+/// Lines of a stream as they were stored.
+#[derive(Debug)]
+pub(crate) struct LiveStream {
+    pub(crate) labels: Labels,
+    pub(crate) entries: Vec<LogEntry>,
 }
 
 /// Hands batches to whoever tails. Cheap to clone.
@@ -33,8 +40,12 @@ impl LiveHub {
     }
 
     /// Publishes what was stored of a batch.
-    pub(crate) fn publish(&self, tenant: &TenantId, batch: LogBatch, outcome: &AppendOutcome) {
-        let mut streams = batch.streams;
+    pub(crate) fn publish(&self, tenant: &TenantId, batch: &LogBatch<'_>, outcome: &AppendOutcome) {
+        let streams = batch.streams.iter().map(|stream| LiveStream {
+            labels: stream.labels.clone(),
+            entries: stream.entries.iter().map(BatchEntry::to_entry).collect(),
+        });
+        let mut streams: Vec<LiveStream> = streams.collect();
         // From the back, so that indexes stay right; what was there already is rare and shown again.
         let mut rejections: Vec<(usize, usize)> =
             outcome.rejections.iter().map(|(stream, entry, _)| (*stream, *entry)).collect();

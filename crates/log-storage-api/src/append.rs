@@ -1,23 +1,50 @@
 //! Writing: entries of several streams, durable before the call returns.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::{Labels, LogEntry, TimestampNs};
 
 /// Entries to store. Either all that are not rejected are durable when `append` returns, or it returns an error.
 #[derive(Clone, Debug, Default)]
-pub struct LogBatch {
+pub struct LogBatch<'a> {
     /// Entries by stream; a stream may stand here more than once.
-    pub streams: Vec<StreamEntries>,
+    pub streams: Vec<StreamEntries<'a>>,
+}
+
+/// An entry on its way into the store: its line may lie in what the client sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchEntry<'a> {
+    /// When.
+    pub timestamp: TimestampNs,
+    /// The line.
+    pub line: Cow<'a, str>,
+    /// Structured metadata, in any order.
+    pub structured_metadata: Vec<(String, String)>,
+}
+
+impl BatchEntry<'_> {
+    /// The entry with a line of its own.
+    pub fn to_entry(&self) -> LogEntry {
+        let (timestamp, line) = (self.timestamp, self.line.clone().into_owned());
+        LogEntry { timestamp, line, structured_metadata: self.structured_metadata.clone() }
+    }
+}
+
+impl From<LogEntry> for BatchEntry<'_> {
+    fn from(entry: LogEntry) -> Self {
+        let LogEntry { timestamp, line, structured_metadata } = entry;
+        Self { timestamp, line: Cow::Owned(line), structured_metadata }
+    }
 }
 
 /// Entries of one stream.
 #[derive(Clone, Debug, Default)]
-pub struct StreamEntries {
+pub struct StreamEntries<'a> {
     /// The stream's labels.
     pub labels: Labels,
     /// The entries, in any order of time.
-    pub entries: Vec<LogEntry>,
+    pub entries: Vec<BatchEntry<'a>>,
     /// Whether the entries are exempt from the window for out-of-order and old lines: a late site's delivery with positions.
     pub accept_late: bool,
     /// Where the entries stand in their source, where the sender says so: what arrives twice is then stored once.

@@ -12,7 +12,8 @@ mod error;
 mod scan;
 
 pub use append::{
-    AppendOutcome, EntryRejection, EntrySource, LogBatch, SourcePlace, SourcePosition, StreamEntries,
+    AppendOutcome, BatchEntry, EntryRejection, EntrySource, LogBatch, SourcePlace, SourcePosition,
+    StreamEntries,
 };
 pub use error::LogStorageError;
 pub use scan::{

@@ -13,7 +13,7 @@ use crate::{AppendOutcome, LogBatch, LogStorageError, SourcePosition};
 /// A store that can be read and written.
 pub trait LogStore: LogReader {
     /// Stores entries; they are durable and visible when this returns.
-    fn append(&self, ctx: &RequestContext, batch: &LogBatch) -> Result<AppendOutcome, LogStorageError>;
+    fn append(&self, ctx: &RequestContext, batch: &LogBatch<'_>) -> Result<AppendOutcome, LogStorageError>;
 
     /// How far each source whose name starts with `prefix` has come.
     fn positions(&self, ctx: &RequestContext, prefix: &str) -> Result<Vec<SourcePosition>, LogStorageError>;

@@ -164,7 +164,7 @@ fn run(lines: usize, shuffled: bool) {
     queries(&store, &ctx, &sample, lines);
 }
 
-fn batch_of(entries: &[(u64, LogEntry)]) -> LogBatch {
+fn batch_of(entries: &[(u64, LogEntry)]) -> LogBatch<'static> {
     let mut by_stream: Vec<Vec<LogEntry>> = vec![Vec::new(); STREAMS as usize];
     for (stream, entry) in entries {
         by_stream[*stream as usize].push(entry.clone());
@@ -172,7 +172,7 @@ fn batch_of(entries: &[(u64, LogEntry)]) -> LogBatch {
     let streams = by_stream.into_iter().enumerate().filter(|(_, entries)| !entries.is_empty());
     let streams = streams.map(|(stream, entries)| StreamEntries {
         labels: labels(stream as u64),
-        entries,
+        entries: entries.into_iter().map(Into::into).collect(),
         ..StreamEntries::default()
     });
     LogBatch { streams: streams.collect() }

@@ -13,15 +13,13 @@ pub(crate) fn pack(dst: &mut Vec<u8>, values: impl Iterator<Item = u64>, width: 
     for value in values {
         buffer |= u128::from(value) << filled;
         filled += width;
-        while filled >= 8 {
-            dst.push(buffer as u8);
-            buffer >>= 8;
-            filled -= 8;
+        if filled >= 64 {
+            dst.extend_from_slice(&(buffer as u64).to_le_bytes());
+            buffer >>= 64;
+            filled -= 64;
         }
     }
-    if filled > 0 {
-        dst.push(buffer as u8);
-    }
+    dst.extend_from_slice(&buffer.to_le_bytes()[..filled.div_ceil(8) as usize]);
 }
 
 /// Packed values that can be read at any place.

@@ -1,5 +1,6 @@
 //! A block: rows of one stream in order of time, a section for each column. Immutable; in memory or in a segment file.
 
+mod env;
 pub(crate) mod lines;
 pub(crate) mod metadata;
 pub(crate) mod timestamps;
@@ -9,12 +10,15 @@ use std::sync::{Arc, OnceLock};
 
 use chunk_encoding::{ByteReader, DecodeError, crc32c, put_be32, put_uvarint, put_varint};
 use model::TimestampNs;
+use parking_lot::Mutex;
 use sys::ReadAt;
 
 use crate::error::BlockError;
 use crate::page::Row;
-use lines::Lines;
+pub(crate) use env::{BlockEnv, Loaded};
+use lines::{LineEncoder, Lines};
 use metadata::MetadataColumns;
+use timestamps::Times;
 
 /// No block has more rows, whatever wrote it: a bound for what is allocated on behalf of an index.
 pub(crate) const BLOCK_ROWS_MAX: usize = 1 << 20;
@@ -24,6 +28,8 @@ const SECTION_BYTES_MAX: u64 = 1 << 30;
 const COMPRESSION_PERCENT_MAX: usize = 90;
 /// Below so many bytes compression does not pay.
 const COMPRESSION_BYTES_MIN: usize = 64;
+/// What costs least; higher levels gain next to nothing on index bytes.
+const COMPRESSION_LEVEL: i32 = 1;
 
 /// What a section holds. Kinds that are not known are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub(crate) enum SectionKind {
     ColumnBits = 7,
     /// Lines that no template was worth making for.
     OtherLines = 8,
+    /// Bytes of lines in each group of rows.
+    GroupBytes = 9,
 }
 
 /// Where a section lies and how its bytes are checked.
@@ -141,47 +149,116 @@ impl BlockMeta {
     }
 }
 
-/// Encodes rows, which must be in order of time and at least one.
-pub(crate) fn encode_block(rows: &[Row<'_>]) -> EncodedBlock {
-    let mut builder = BlockBuilder::new();
-    let times: Vec<TimestampNs> = rows.iter().map(|row| row.timestamp).collect();
-    let mut section = Vec::new();
-    timestamps::encode(&mut section, &times);
-    builder.push(SectionKind::Timestamps, &section, false);
-    lines::encode(&mut builder, rows);
-    section.clear();
-    metadata::encode(&mut section, rows.iter().map(|row| row.metadata));
-    if !section.is_empty() {
-        builder.push(SectionKind::Metadata, &section, true);
+/// Encodes blocks; what it needs is kept from block to block.
+#[derive(Debug, Default)]
+pub(crate) struct BlockEncoder {
+    lines: LineEncoder,
+    compressor: Compressor,
+    times: Vec<TimestampNs>,
+    section: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl BlockEncoder {
+    /// Encodes rows, which must be in order of time and at least one.
+    pub(crate) fn encode(&mut self, rows: &[Row<'_>]) -> EncodedBlock {
+        let mut builder = BlockBuilder::new(&mut self.compressor, std::mem::take(&mut self.data));
+        self.times.clear();
+        self.times.extend(rows.iter().map(|row| row.timestamp));
+        self.section.clear();
+        timestamps::encode(&mut self.section, &self.times);
+        builder.push(SectionKind::Timestamps, &self.section, false);
+        self.section.clear();
+        for group in rows.chunks(timestamps::GROUP) {
+            put_uvarint(&mut self.section, group.iter().map(|row| row.line.len() as u64).sum());
+        }
+        builder.push(SectionKind::GroupBytes, &self.section, false);
+        lines::encode(&mut self.lines, &mut builder, rows);
+        self.section.clear();
+        metadata::encode(&mut self.section, rows.iter().map(|row| row.metadata));
+        if !self.section.is_empty() {
+            builder.push(SectionKind::Metadata, &self.section, true);
+        }
+        let line_bytes = rows.iter().map(|row| row.line.len() as u64).sum();
+        let (min, max) = (self.times[0], self.times[self.times.len() - 1]);
+        let meta = BlockMeta { rows: rows.len(), min, max, line_bytes, sections: builder.sections };
+        // The block gets memory of just its size, and the buffer stays here.
+        self.data = builder.data;
+        let data = self.data.as_slice().to_vec();
+        self.data.clear();
+        EncodedBlock { meta, data }
     }
-    let line_bytes = rows.iter().map(|row| row.line.len() as u64).sum();
-    let (min, max) = (times[0], times[times.len() - 1]);
-    let meta = BlockMeta { rows: rows.len(), min, max, line_bytes, sections: builder.sections };
-    EncodedBlock { meta, data: builder.data }
+}
+
+/// Encoders that are not in use.
+#[derive(Debug, Default)]
+pub(crate) struct BlockEncoders(Mutex<Vec<BlockEncoder>>);
+
+impl BlockEncoders {
+    pub(crate) fn encode(&self, rows: &[Row<'_>]) -> EncodedBlock {
+        self.with(|encoder| encoder.encode(rows))
+    }
+
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut BlockEncoder) -> R) -> R {
+        let free = self.0.lock().pop();
+        let mut encoder = free.unwrap_or_default();
+        let done = work(&mut encoder);
+        self.0.lock().push(encoder);
+        done
+    }
+}
+
+/// Compresses sections; its tables are kept.
+#[derive(Default)]
+pub(crate) struct Compressor {
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+    buffer: Vec<u8>,
+}
+
+impl std::fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compressor")
+    }
+}
+
+impl Compressor {
+    /// The compressed form; `None` where it cannot be had.
+    fn compress(&mut self, plain: &[u8]) -> Option<&[u8]> {
+        if self.zstd.is_none() {
+            self.zstd = zstd::bulk::Compressor::new(COMPRESSION_LEVEL).ok();
+        }
+        self.buffer.clear();
+        self.buffer.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.zstd.as_mut()?.compress_to_buffer(plain, &mut self.buffer).ok()?;
+        Some(&self.buffer)
+    }
 }
 
 /// Collects sections.
 #[derive(Debug)]
-pub(crate) struct BlockBuilder {
+pub(crate) struct BlockBuilder<'a> {
+    compressor: &'a mut Compressor,
     data: Vec<u8>,
     sections: Vec<SectionMeta>,
 }
 
-impl BlockBuilder {
-    pub(crate) fn new() -> Self {
-        Self { data: Vec::new(), sections: Vec::new() }
+impl<'a> BlockBuilder<'a> {
+    /// A builder that appends to `data`, which must be empty.
+    pub(crate) fn new(compressor: &'a mut Compressor, data: Vec<u8>) -> Self {
+        debug_assert!(data.is_empty(), "a block begins with its first section");
+        Self { compressor, data, sections: Vec::new() }
     }
 
     /// Adds a section, compressed where that is asked for and pays.
     pub(crate) fn push(&mut self, kind: SectionKind, plain: &[u8], compress: bool) {
         let compressed = if compress && plain.len() >= COMPRESSION_BYTES_MIN {
-            zstd::bulk::compress(plain, 1).ok()
+            self.compressor.compress(plain)
         } else {
             None
         };
-        let pays = |bytes: &Vec<u8>| bytes.len() * 100 < plain.len() * COMPRESSION_PERCENT_MAX;
-        let (compression, bytes) = match compressed.as_ref().filter(|bytes| pays(bytes)) {
-            Some(bytes) => (1, bytes.as_slice()),
+        let pays = |bytes: &&[u8]| bytes.len() * 100 < plain.len() * COMPRESSION_PERCENT_MAX;
+        let (compression, bytes) = match compressed.filter(pays) {
+            Some(bytes) => (1, bytes),
             None => (0, plain),
         };
         self.sections.push(SectionMeta {
@@ -196,12 +273,13 @@ impl BlockBuilder {
 }
 
 #[cfg(test)]
-impl BlockBuilder {
+impl BlockBuilder<'_> {
     /// What has been pushed, as a reader sees it.
     pub(crate) fn sections(self, rows: usize) -> Sections {
         let meta = BlockMeta { rows, min: 0, max: 0, line_bytes: 0, sections: self.sections };
         let encoded = Arc::new(EncodedBlock { meta: meta.clone(), data: self.data });
-        Sections { meta: Arc::new(meta), bytes: BlockBytes::Memory(encoded) }
+        let loaded = Arc::new(Loaded::new(&Arc::default()));
+        Sections { meta: Arc::new(meta), bytes: BlockBytes::Memory(encoded), loaded }
     }
 }
 
@@ -210,9 +288,19 @@ impl BlockBuilder {
 pub(crate) struct Sections {
     meta: Arc<BlockMeta>,
     bytes: BlockBytes,
+    loaded: Arc<Loaded>,
 }
 
 impl Sections {
+    pub(crate) fn env(&self) -> &BlockEnv {
+        self.loaded.env()
+    }
+
+    /// Counts memory that something made of a section takes.
+    pub(crate) fn charge(&self, bytes: usize) {
+        self.loaded.add(bytes);
+    }
+
     pub(crate) fn has(&self, kind: SectionKind) -> bool {
         self.meta.sections.iter().any(|section| section.kind == kind as u8)
     }
@@ -264,15 +352,24 @@ impl Sections {
 #[derive(Debug)]
 pub(crate) struct OpenBlock {
     sections: Sections,
+    times: OnceLock<Times>,
+    group_bytes: OnceLock<Vec<u64>>,
     timestamps: OnceLock<Vec<TimestampNs>>,
     lines: OnceLock<Lines>,
     metadata: OnceLock<MetadataColumns>,
 }
 
 impl OpenBlock {
-    pub(crate) fn new(meta: Arc<BlockMeta>, bytes: BlockBytes) -> Self {
-        let sections = Sections { meta, bytes };
-        Self { sections, timestamps: OnceLock::new(), lines: OnceLock::new(), metadata: OnceLock::new() }
+    pub(crate) fn new(meta: Arc<BlockMeta>, bytes: BlockBytes, env: &Arc<BlockEnv>) -> Self {
+        let sections = Sections { meta, bytes, loaded: Arc::new(Loaded::new(env)) };
+        Self {
+            sections,
+            times: OnceLock::new(),
+            group_bytes: OnceLock::new(),
+            timestamps: OnceLock::new(),
+            lines: OnceLock::new(),
+            metadata: OnceLock::new(),
+        }
     }
 
     pub(crate) fn meta(&self) -> &BlockMeta {
@@ -281,13 +378,34 @@ impl OpenBlock {
 
     pub(crate) fn timestamps(&self) -> Result<&[TimestampNs], BlockError> {
         load(&self.timestamps, || {
-            let section = self.sections.read(SectionKind::Timestamps)?;
-            let times = timestamps::decode(&section, self.meta().rows)?;
+            let times = self.times()?.all()?;
             let ends = (times.first().copied(), times.last().copied());
             if ends != (Some(self.meta().min), Some(self.meta().max)) {
                 return Err(BlockError::Damaged("times lie outside the block's range"));
             }
+            self.sections.charge(times.len() * 8);
             Ok(times)
+        })
+        .map(Vec::as_slice)
+    }
+
+    /// Times that are decoded as far as they are needed.
+    pub(crate) fn times(&self) -> Result<&Times, BlockError> {
+        load(&self.times, || {
+            let section = self.sections.read(SectionKind::Timestamps)?;
+            let times = Times::decode(&section, self.meta().rows)?;
+            self.sections.charge(times.bytes());
+            Ok(times)
+        })
+    }
+
+    /// Bytes of lines in each group of times.
+    pub(crate) fn group_bytes(&self) -> Result<&[u64], BlockError> {
+        load(&self.group_bytes, || {
+            let section = self.sections.read(SectionKind::GroupBytes)?;
+            let mut reader = ByteReader::new(&section);
+            let groups = 0..self.meta().rows.div_ceil(timestamps::GROUP);
+            Ok(groups.map(|_| reader.uvarint()).collect::<Result<Vec<u64>, DecodeError>>()?)
         })
         .map(Vec::as_slice)
     }
@@ -299,6 +417,7 @@ impl OpenBlock {
     pub(crate) fn metadata(&self) -> Result<&MetadataColumns, BlockError> {
         load(&self.metadata, || {
             let section = self.sections.read(SectionKind::Metadata)?;
+            self.sections.charge(section.len() * 2 + self.meta().rows * 4);
             Ok(metadata::decode(&section, self.meta().rows)?)
         })
     }

@@ -8,7 +8,9 @@ use go_regex::Regex;
 use hashbrown::HashMap;
 use log_storage_api::{LineFilter, LineFilterOp, PatternPart};
 use memchr::memmem::Finder;
-use parking_lot::Mutex;
+use parking_lot::RwLock;
+
+use crate::block::lines::Shape;
 
 pub(crate) use needle::{Needle, Verdict};
 
@@ -21,8 +23,8 @@ pub(crate) struct LineFilters {
     filters: Vec<Filter>,
     /// All literals that the filters look for.
     needles: Vec<Needle>,
-    /// What the filters say of a template, by its key: blocks of a stream share templates.
-    plans: Mutex<HashMap<Box<[u8]>, Arc<TemplatePlan>>>,
+    /// What the filters say of a template, by its shape: blocks share them.
+    plans: RwLock<HashMap<u64, Arc<TemplatePlan>>>,
 }
 
 #[derive(Debug)]
@@ -103,14 +105,14 @@ impl LineFilters {
     }
 
     /// What the filters say of the lines of a template.
-    pub(crate) fn plan(&self, key: &[u8]) -> Arc<TemplatePlan> {
-        if let Some(known) = self.plans.lock().get(key) {
+    pub(crate) fn plan(&self, shape: &Shape) -> Arc<TemplatePlan> {
+        if let Some(known) = self.plans.read().get(&shape.id) {
             return Arc::clone(known);
         }
-        let plan = Arc::new(self.make_plan(key));
-        let mut plans = self.plans.lock();
+        let plan = Arc::new(self.make_plan(&shape.key));
+        let mut plans = self.plans.write();
         if plans.len() < PLANS_MAX {
-            plans.insert(key.into(), Arc::clone(&plan));
+            plans.insert(shape.id, Arc::clone(&plan));
         }
         plan
     }

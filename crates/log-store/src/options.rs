@@ -21,8 +21,16 @@ pub struct LogStoreOptions {
     pub flush_age: Duration,
     /// Entries in memory are written to segments when the write-ahead log has reached this size: it bounds the next start.
     pub wal_bytes_max: u64,
-    /// Appends are refused while entries in memory take more than this: the disk does not keep up.
+    /// Entries that wait to be encoded take no more than this: over it, appends encode what the fullest streams have.
+    pub raw_bytes_max: u64,
+    /// While nothing comes, entries are encoded until those that wait for it take no more than this.
+    pub raw_bytes_idle: u64,
+    /// Appends wait while entries in memory take more than this: the disk does not keep up.
     pub memory_bytes_max: u64,
+    /// How long an append waits for room before it is refused.
+    pub append_wait: Duration,
+    /// What open blocks that are kept for the next query take.
+    pub cache_bytes: u64,
     /// The most rows of a block.
     pub block_rows_max: usize,
     /// The most bytes of lines of a block, unless a single line is longer.
@@ -40,10 +48,14 @@ impl Default for LogStoreOptions {
         Self {
             wal: WalOptions::default(),
             partition: Duration::from_secs(24 * 3600),
-            flush_bytes: 64 << 20,
+            flush_bytes: 128 << 20,
             flush_age: Duration::from_secs(30 * 60),
-            wal_bytes_max: 128 << 20,
-            memory_bytes_max: 256 << 20,
+            wal_bytes_max: 256 << 20,
+            raw_bytes_max: 64 << 20,
+            raw_bytes_idle: 8 << 20,
+            memory_bytes_max: 192 << 20,
+            append_wait: Duration::from_secs(10),
+            cache_bytes: 64 << 20,
             block_rows_max: 16 << 10,
             block_bytes_max: 2 << 20,
             segment_bytes_max: 256 << 20,

@@ -62,8 +62,9 @@ impl RawPage {
         self.text.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.text.len() >= PAGE_BYTES || self.len() >= PAGE_ROWS
+    /// Whether a line of `line_bytes` goes to the next page: this one would outgrow the memory that it has.
+    pub(crate) fn is_full(&self, line_bytes: usize) -> bool {
+        !self.is_empty() && (self.text.len() + line_bytes > PAGE_BYTES || self.len() >= PAGE_ROWS)
     }
 
     pub(crate) fn push(&mut self, row: Row<'_>) {

@@ -37,7 +37,7 @@ impl Default for Positions {
 impl Positions {
     /// Keeps other deliveries of the batch's sources out until the guards are dropped: what two connections send at once is
     /// stored once.
-    pub(crate) fn lock_sources(&self, batch: &LogBatch) -> Vec<MutexGuard<'_, ()>> {
+    pub(crate) fn lock_sources(&self, batch: &LogBatch<'_>) -> Vec<MutexGuard<'_, ()>> {
         let stripe = |source: &str| crc32c::crc32c(source.as_bytes()) as usize % STRIPES;
         let sources = batch.streams.iter().filter_map(|stream| stream.source.as_ref());
         let mut wanted: Vec<usize> = sources.map(|source| stripe(&source.source)).collect();

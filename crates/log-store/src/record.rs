@@ -28,8 +28,10 @@ const PART_ENTRY: u8 = 2;
 const PART_MARK: u8 = 3;
 
 impl RecordBuilder {
-    pub(crate) fn new(tenant: &TenantId) -> Self {
-        let mut bytes = vec![VERSION];
+    /// A builder with room for about `expected` bytes.
+    pub(crate) fn new(tenant: &TenantId, expected: usize) -> Self {
+        let mut bytes = Vec::with_capacity(expected.min(RECORD_BYTES) + 4096);
+        bytes.push(VERSION);
         put_str(&mut bytes, tenant.as_str());
         Self { header_len: bytes.len(), bytes, previous: 0 }
     }
@@ -136,7 +138,7 @@ mod tests {
         #[test]
         fn entries_come_back(entries in proptest::collection::vec((any::<i64>(), ".{0,10}", "[a-z]?"), 0..20)) {
             let tenant = TenantId::anonymous();
-            let mut builder = RecordBuilder::new(&tenant);
+            let mut builder = RecordBuilder::new(&tenant, 0);
             let labels = Labels::from_pairs([("a", "b")]);
             builder.stream(&labels);
             let metadata = |value: &String| if value.is_empty() { vec![] } else { vec![("k".to_owned(), value.clone())] };

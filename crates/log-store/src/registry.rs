@@ -8,9 +8,13 @@ use model::Labels;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 
+use crate::block::BlockEnv;
+
 /// All streams that entries in memory or segments refer to, by id.
 #[derive(Debug, Default)]
 pub(crate) struct StreamRegistry {
+    /// What the blocks of the store share.
+    pub(crate) env: Arc<BlockEnv>,
     by_id: RwLock<HashMap<u128, Arc<StreamInfo>>>,
 }
 
@@ -28,6 +32,10 @@ pub(crate) fn stream_id(labels: &Labels) -> u128 {
 }
 
 impl StreamRegistry {
+    pub(crate) fn new(env: Arc<BlockEnv>) -> Self {
+        Self { env, by_id: RwLock::default() }
+    }
+
     pub(crate) fn intern(&self, labels: &Labels) -> Arc<StreamInfo> {
         let id = stream_id(labels);
         if let Some(known) = self.by_id.read().get(&id) {

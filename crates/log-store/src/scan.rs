@@ -13,6 +13,7 @@ use log_storage_api::{
     StreamInfo, StreamStats,
 };
 use model::TimestampNs;
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use resources::RequestContext;
 
 use crate::deletes::Deletion;
@@ -29,8 +30,10 @@ struct Plan<'a> {
     filters: LineFilters,
     /// Delete requests that hide entries of the streams.
     deletions: Vec<Arc<Deletion>>,
-    stats: ScanStats,
 }
+
+/// Sources that are looked at at once, for each thread.
+const SOURCES_PER_THREAD: usize = 4;
 
 pub(crate) fn scan(
     store: &DiskLogStore,
@@ -41,62 +44,107 @@ pub(crate) fn scan(
     ctx.check()?;
     let (sources, deletions) = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
     let filters = LineFilters::new(&scan.line_filters);
-    let mut plan = Plan { store, ctx, scan, filters, deletions, stats: ScanStats::default() };
+    let plan = Plan { store, ctx, scan, filters, deletions };
+    let mut stats = ScanStats::default();
     match (scan.count, scan.limit) {
-        (Some(buckets), _) => count::count(&mut plan, &sources, buckets, sink)?,
-        (None, Some(limit)) => ordered::merge(&mut plan, sources, limit, sink)?,
-        (None, None) => unordered(&mut plan, &sources, sink)?,
+        (Some(buckets), _) => count::count(&plan, &sources, buckets, sink, &mut stats)?,
+        (None, Some(limit)) => ordered::merge(&plan, sources, limit, sink, &mut stats)?,
+        (None, None) => unordered(&plan, &sources, sink, &mut stats)?,
     }
-    Ok(plan.stats)
+    Ok(stats)
 }
 
-/// Hands out source by source.
-fn unordered(plan: &mut Plan<'_>, sources: &[Source], sink: &mut dyn ScanSink) -> Result<()> {
-    for source in sources {
-        let Some((open, rows)) = plan.select(source)? else { continue };
-        let batch = RowsBatch::new(&open, &rows);
-        if batch.hand_out(sink)? == SinkFlow::Stop {
-            break;
+/// Hands out source by source; several are looked at at once.
+fn unordered(
+    plan: &Plan<'_>,
+    sources: &[Source],
+    sink: &mut dyn ScanSink,
+    stats: &mut ScanStats,
+) -> Result<()> {
+    for sources in sources.chunks(plan.at_once()) {
+        for selected in plan.each(sources, stats, |source, stats| plan.select(source, stats))? {
+            let Some((open, rows)) = selected else { continue };
+            let batch = RowsBatch::new(&open, &rows);
+            if batch.hand_out(sink)? == SinkFlow::Stop {
+                return Ok(());
+            }
         }
     }
     Ok(())
 }
 
+fn add(stats: &mut ScanStats, more: &ScanStats) {
+    stats.entries_scanned += more.entries_scanned;
+    stats.bytes_scanned += more.bytes_scanned;
+    stats.lines_decoded += more.lines_decoded;
+    stats.blocks_skipped += more.blocks_skipped;
+    stats.blocks_read += more.blocks_read;
+    stats.blocks_damaged += more.blocks_damaged;
+}
+
 impl Plan<'_> {
+    /// How many sources are looked at at once.
+    fn at_once(&self) -> usize {
+        self.ctx.cpu.threads(self.ctx.cpu_class) * SOURCES_PER_THREAD
+    }
+
+    /// Does work on each of some things, on the threads that the request may use; results in their order.
+    fn each<T: Sync, R: Send>(
+        &self,
+        things: &[T],
+        stats: &mut ScanStats,
+        work: impl Fn(&T, &mut ScanStats) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let (cpu, class) = (&self.ctx.cpu, self.ctx.cpu_class);
+        if cpu.threads(class) < 2 || things.len() < 2 {
+            return things.iter().map(|thing| work(thing, stats)).collect();
+        }
+        let one = |thing: &T| {
+            let mut stats = ScanStats::default();
+            work(thing, &mut stats).map(|done| (done, stats))
+        };
+        let done: Result<Vec<(R, ScanStats)>> =
+            cpu.install(class, || things.par_iter().with_max_len(1).map(one).collect());
+        let (results, of_each): (Vec<R>, Vec<ScanStats>) = done?.into_iter().unzip();
+        of_each.iter().for_each(|more| add(stats, more));
+        Ok(results)
+    }
+
     /// Opens a source and finds the rows that pass, in the scan's direction; `None` where none does.
-    fn select(&mut self, source: &Source) -> Result<Option<(OpenSource, Vec<u32>)>> {
-        let Some((open, range)) = self.open(source)? else { return Ok(None) };
-        match self.select_rows(&open, range) {
+    fn select(&self, source: &Source, stats: &mut ScanStats) -> Result<Option<(OpenSource, Vec<u32>)>> {
+        let Some((open, range)) = self.open(source, stats)? else { return Ok(None) };
+        match self.select_rows(&open, range, stats) {
             Ok(rows) if rows.is_empty() => Ok(None),
             Ok(rows) => Ok(Some((open, rows))),
-            Err(error) => self.forgive(source, error).map(|()| None),
+            Err(error) => self.forgive(source, error, stats).map(|()| None),
         }
     }
 
     /// Opens a source; `None` where it has no row in the scan's range.
-    fn open(&mut self, source: &Source) -> Result<Option<(OpenSource, Range<usize>)>> {
+    fn open(&self, source: &Source, stats: &mut ScanStats) -> Result<Option<(OpenSource, Range<usize>)>> {
         self.ctx.check()?;
         let reservation = self.ctx.memory.reserve(source.open_bytes())?;
         let open = source.open(reservation);
         match open.rows_between(self.scan.start, self.scan.end) {
             Ok(range) if range.is_empty() => Ok(None),
             Ok(range) => {
-                self.stats.blocks_read += 1;
+                stats.blocks_read += 1;
                 Ok(Some((open, range)))
             }
-            Err(error) => self.forgive(source, error).map(|()| None),
+            Err(error) => self.forgive(source, error, stats).map(|()| None),
         }
     }
 
     /// The rows of a range that pass, in the scan's direction.
     fn select_rows(
-        &mut self,
+        &self,
         open: &OpenSource,
         range: Range<usize>,
+        stats: &mut ScanStats,
     ) -> std::result::Result<Vec<u32>, BlockError> {
-        self.stats.entries_scanned += range.len() as u64;
-        self.stats.bytes_scanned += open.line_bytes_of(range.len());
-        let mut rows = open.filter(range, &self.filters, &mut self.stats)?;
+        stats.entries_scanned += range.len() as u64;
+        stats.bytes_scanned += open.line_bytes_of(range.len());
+        let mut rows = open.filter(range, &self.filters, stats)?;
         if !self.scan.metadata_filters.is_empty() && !rows.is_empty() {
             open.filter_metadata(&mut rows, &self.scan.metadata_filters)?;
         }
@@ -116,10 +164,10 @@ impl Plan<'_> {
     }
 
     /// Goes on without a damaged block; an error of the file system ends the scan.
-    fn forgive(&mut self, source: &Source, error: BlockError) -> Result<()> {
+    fn forgive(&self, source: &Source, error: BlockError, stats: &mut ScanStats) -> Result<()> {
         match error {
             BlockError::Damaged(reason) => {
-                self.stats.blocks_damaged += 1;
+                stats.blocks_damaged += 1;
                 source.report_damage(self.store, reason);
                 Ok(())
             }

@@ -13,7 +13,7 @@ use log_storage_api::{LogStorageError, StreamInfo};
 use model::TimestampNs;
 use sys::{Fs, ReadAt};
 
-use crate::block::{BlockBytes, BlockMeta, OpenBlock};
+use crate::block::{BlockBytes, BlockEnv, BlockMeta, OpenBlock};
 use crate::error::{Result, io_error};
 use crate::registry::StreamRegistry;
 
@@ -64,6 +64,7 @@ pub(crate) struct Segment {
     pub(crate) streams: Vec<SegmentStream>,
     by_id: HashMap<u128, usize>,
     file: Arc<dyn ReadAt>,
+    env: Arc<BlockEnv>,
 }
 
 impl SegmentBlock {
@@ -127,6 +128,7 @@ impl Segment {
             streams,
             by_id,
             file,
+            env: Arc::clone(&registry.env),
         }
     }
 
@@ -138,9 +140,15 @@ impl Segment {
         self.by_id.get(&id).copied()
     }
 
-    pub(crate) fn open_block(&self, block: &SegmentBlock) -> OpenBlock {
+    /// The open block, kept for the next query.
+    pub(crate) fn open_block(&self, block: &SegmentBlock) -> Arc<OpenBlock> {
+        self.env.open(&block.meta, || self.open_block_once(block))
+    }
+
+    /// The open block, for whoever reads it once.
+    pub(crate) fn open_block_once(&self, block: &SegmentBlock) -> OpenBlock {
         let bytes = BlockBytes::File { file: Arc::clone(&self.file), offset: block.offset };
-        OpenBlock::new(Arc::clone(&block.meta), bytes)
+        OpenBlock::new(Arc::clone(&block.meta), bytes, &self.env)
     }
 
     /// A block's bytes as they are.

@@ -2,6 +2,7 @@
 
 mod append;
 mod delete;
+mod encode;
 mod flush;
 mod maintain;
 mod merge;
@@ -18,11 +19,12 @@ use log_storage_api::{
     SourcePosition, StreamStats,
 };
 use model::{TenantId, TimestampNs};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 use resources::RequestContext;
 use sys::{Clock, FileLock, Fs};
 use wal::{ReplayReport, Wal, WalStats};
 
+use crate::block::{BlockEncoders, BlockEnv};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, io_error, wal_error};
 use crate::options::{LimitsSource, LogStoreOptions, as_ns};
@@ -44,6 +46,16 @@ pub struct DiskLogStore {
     /// memory into segments, so that nobody sees them twice or not at all.
     gate: RwLock<()>,
     memory_bytes: AtomicU64,
+    /// The part of them that waits to be encoded.
+    raw_bytes: AtomicU64,
+    /// Appends that wait for room, and what tells them that there may be some.
+    waiting: Mutex<()>,
+    has_room: Condvar,
+    pub(crate) encoders: BlockEncoders,
+    /// What all blocks share.
+    env: Arc<BlockEnv>,
+    /// When the newest entry came, on the monotonic clock in ns.
+    newest_arrival_ns: AtomicU64,
     /// When the oldest entry in memory came, on the monotonic clock in ns; `u64::MAX` where there is none.
     oldest_arrival_ns: AtomicU64,
     next_segment_id: AtomicU64,
@@ -146,9 +158,10 @@ impl DiskLogStore {
         })?;
         let (checkpoint, checkpoint_damaged) = Checkpoint::read(&*fs, dir)?;
         let partition_ns = as_ns(options.partition).max(1);
+        let env = Arc::new(BlockEnv::new(options.cache_bytes));
         let mut report = OpenReport { checkpoint_damaged, ..OpenReport::default() };
-        let (tenants, last_id) = open_tenants(&*fs, dir, &mut report)?;
-        let mut replay = replay::Replay::new(dir, tenants, checkpoint, partition_ns);
+        let (tenants, last_id) = open_tenants(&*fs, dir, &env, &mut report)?;
+        let mut replay = replay::Replay::new(dir, tenants, checkpoint, partition_ns, &env);
         let (wal, wal_report) =
             Wal::open(Arc::clone(&fs), &dir.join("wal"), options.wal, &mut |seq, record| {
                 replay.take(seq, record);
@@ -168,6 +181,12 @@ impl DiskLogStore {
             wal,
             gate: RwLock::new(()),
             memory_bytes: AtomicU64::new(replay.bytes),
+            raw_bytes: AtomicU64::new(replay.bytes),
+            waiting: Mutex::default(),
+            has_room: Condvar::new(),
+            encoders: BlockEncoders::default(),
+            env,
+            newest_arrival_ns: AtomicU64::new(0),
             oldest_arrival_ns: AtomicU64::new(oldest),
             next_segment_id: AtomicU64::new(last_id + 1),
             maintenance: Mutex::default(),
@@ -185,11 +204,13 @@ impl DiskLogStore {
         self.wal.sync().map_err(|error| wal_error(&error))
     }
 
-    /// Refuses entries from now on, and syncs. Reading goes on.
+    /// Refuses entries from now on, and writes those in memory to segments, so that the next start has nothing to read
+    /// again. Reading goes on.
     pub fn stop(&self) -> Result<()> {
         self.stopped.store(true, Ordering::SeqCst);
         drop(self.gate.write());
-        self.sync()
+        self.sync()?;
+        self.flush()
     }
 
     /// What the store holds and has done.
@@ -241,7 +262,7 @@ impl DiskLogStore {
             return tenant;
         }
         let mut tenants = self.tenants.write();
-        let make = || Arc::new(Tenant::new(id.clone(), tenant_dir(&self.dir, id)));
+        let make = || Arc::new(Tenant::new(id.clone(), tenant_dir(&self.dir, id), &self.env));
         Arc::clone(tenants.entry(id.clone()).or_insert_with(make))
     }
 
@@ -273,6 +294,7 @@ impl DiskLogStore {
 fn open_tenants(
     fs: &dyn Fs,
     dir: &Path,
+    env: &Arc<BlockEnv>,
     report: &mut OpenReport,
 ) -> Result<(HashMap<TenantId, Arc<Tenant>>, SegmentId)> {
     let root = dir.join("tenants");
@@ -285,7 +307,7 @@ fn open_tenants(
     };
     for entry in entries.into_iter().filter(|entry| entry.is_dir) {
         let Some(id) = TenantId::parse(&entry.name) else { continue };
-        let (tenant, findings) = Tenant::open(fs, id.clone(), tenant_dir(dir, &id))?;
+        let (tenant, findings) = Tenant::open(fs, id.clone(), tenant_dir(dir, &id), env)?;
         last_id = last_id.max(findings.last_id);
         report.segments += tenant.segments().len() as u64;
         report.segments_damaged += findings.damaged_segments;
@@ -319,7 +341,7 @@ impl LogStore for DiskLogStore {
     fn append(
         &self,
         ctx: &RequestContext,
-        batch: &LogBatch,
+        batch: &LogBatch<'_>,
     ) -> std::result::Result<AppendOutcome, LogStorageError> {
         append::append(self, ctx, batch)
     }

@@ -9,6 +9,7 @@ use model::{Labels, TenantId, TimestampNs};
 use parking_lot::{Mutex, RwLock};
 use sys::Fs;
 
+use crate::block::BlockEnv;
 use crate::deletes::Deletions;
 use crate::error::{Result, io_error};
 use crate::positions::Positions;
@@ -38,11 +39,11 @@ pub(crate) struct TenantFindings {
 }
 
 impl Tenant {
-    pub(crate) fn new(id: TenantId, dir: PathBuf) -> Self {
+    pub(crate) fn new(id: TenantId, dir: PathBuf, env: &Arc<BlockEnv>) -> Self {
         Self {
             id,
             dir,
-            registry: StreamRegistry::default(),
+            registry: StreamRegistry::new(Arc::clone(env)),
             streams: RwLock::default(),
             segments: RwLock::new(Arc::new([])),
             positions: Positions::default(),
@@ -52,8 +53,13 @@ impl Tenant {
     }
 
     /// Opens the tenant's segments: unfinished ones are removed, damaged ones set aside.
-    pub(crate) fn open(fs: &dyn Fs, id: TenantId, dir: PathBuf) -> Result<(Self, TenantFindings)> {
-        let tenant = Self::new(id, dir);
+    pub(crate) fn open(
+        fs: &dyn Fs,
+        id: TenantId,
+        dir: PathBuf,
+        env: &Arc<BlockEnv>,
+    ) -> Result<(Self, TenantFindings)> {
+        let tenant = Self::new(id, dir, env);
         let mut findings = TenantFindings::default();
         let mut segments: Vec<Arc<Segment>> = Vec::new();
         let entries = fs.read_dir(&tenant.dir).map_err(|error| io_error("list", &tenant.dir, error))?;

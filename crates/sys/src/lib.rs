@@ -7,12 +7,14 @@
 
 mod clock;
 mod fs;
+mod heap;
 mod real_fs;
 mod rng;
 mod sim_fs;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use fs::{AppendFile, DirEntry, DiskSpace, FileLock, Fs, Mapped, ReadAt};
+pub use heap::{limit_heap_arenas, release_free_memory};
 pub use real_fs::RealFs;
 pub use rng::{Rng, SeededRng, SystemRng};
 pub use sim_fs::{SimFaults, SimFs};

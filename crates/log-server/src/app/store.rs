@@ -15,7 +15,7 @@ use crate::tenants::TenantLimits;
 /// How often acknowledged lines are synced.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// How often background work is looked for.
-const MAINTAIN_INTERVAL: Duration = Duration::from_secs(5);
+const MAINTAIN_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What opening a store needs.
 pub(super) struct Opening {

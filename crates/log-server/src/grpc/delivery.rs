@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_stream::try_stream;
-use log_storage_api::{EntrySource, LogBatch, SourcePlace, StreamEntries};
-use model::{ErrorCode, LogEntry};
+use log_storage_api::{BatchEntry, EntrySource, LogBatch, SourcePlace, StreamEntries};
+use model::ErrorCode;
 use resources::{CpuClass, RequestContext};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
@@ -155,7 +155,7 @@ fn store(server: &Server, ctx: &RequestContext, batch: Batch) -> Result<Ack, Api
         let tenant = ctx.tenant.as_str();
         server.ingester.metrics.received_lines.with(&[tenant]).add(lines);
         server.ingester.metrics.received_bytes.with(&[tenant]).add(bytes);
-        let appended = server.ingester.append(ctx, LogBatch { streams })?;
+        let appended = server.ingester.append(ctx, &LogBatch { streams })?;
         ack.stored = appended.outcome.stored;
         ack.duplicates = appended.outcome.duplicates;
         ack.rejected += appended.outcome.rejected;
@@ -169,13 +169,13 @@ fn store(server: &Server, ctx: &RequestContext, batch: Batch) -> Result<Ack, Api
     Ok(ack)
 }
 
-fn stream(source: SourceLines, limits: &crate::config::Limits) -> Result<StreamEntries, String> {
+fn stream(source: SourceLines, limits: &crate::config::Limits) -> Result<StreamEntries<'static>, String> {
     let labels: Vec<_> = source.labels.into_iter().map(|label| (label.name, label.value)).collect();
     let places =
         source.lines.iter().map(|line| SourcePlace { offset: line.offset, ordinal: line.ordinal }).collect();
-    let entries = source.lines.into_iter().map(|line| LogEntry {
+    let entries = source.lines.into_iter().map(|line| BatchEntry {
         timestamp: line.timestamp_ns,
-        line: line.text,
+        line: line.text.into(),
         structured_metadata: line
             .structured_metadata
             .into_iter()

@@ -1,50 +1,48 @@
 //! Push bodies: protobuf and JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use model::{LogEntry, MatchOp, TimestampNs, parse_rfc3339_ns};
-use prost::Message;
+use log_storage_api::BatchEntry;
+use model::{MatchOp, TimestampNs, parse_rfc3339_ns};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use wire::loki::{EntryAdapter, PushRequest};
 
-use super::IncomingStream;
+use super::{IncomingLabels, IncomingStream};
 use crate::error::ApiError;
 
 /// The longest label string.
 const LABELS_BYTES_MAX: usize = 16 << 20;
 
-/// Reads a protobuf body.
-pub(crate) fn decode_proto(body: &[u8]) -> Result<Vec<IncomingStream>, ApiError> {
-    let request = PushRequest::decode(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
-    from_proto(request)
-}
-
 /// Takes a protobuf message apart.
-pub(crate) fn from_proto(request: PushRequest) -> Result<Vec<IncomingStream>, ApiError> {
+pub(crate) fn from_proto(request: PushRequest) -> Result<Vec<IncomingStream<'static>>, ApiError> {
     request
         .streams
         .into_iter()
         .map(|stream| {
-            let labels = parse_labels(&stream.labels)?;
+            let labels = IncomingLabels::Pairs(parse_labels(&stream.labels)?);
             let entries = stream.entries.into_iter().map(entry).collect::<Result<_, _>>()?;
             Ok(IncomingStream { labels, entries })
         })
         .collect()
 }
 
-fn entry(entry: EntryAdapter) -> Result<LogEntry, ApiError> {
+fn entry(entry: EntryAdapter) -> Result<BatchEntry<'static>, ApiError> {
     let timestamp = entry.timestamp.unwrap_or_default();
-    let nanos = timestamp.seconds.checked_mul(1_000_000_000);
-    let nanos = nanos.and_then(|nanos| nanos.checked_add(i64::from(timestamp.nanos)));
-    let Some(timestamp) = nanos else { return Err(ApiError::bad_request("a timestamp is out of range")) };
+    let timestamp = nanoseconds(timestamp.seconds, timestamp.nanos)?;
     let metadata = entry.structured_metadata.into_iter().map(|pair| (pair.name, pair.value)).collect();
-    Ok(LogEntry { timestamp, line: entry.line, structured_metadata: metadata })
+    Ok(BatchEntry { timestamp, line: Cow::Owned(entry.line), structured_metadata: metadata })
+}
+
+pub(super) fn nanoseconds(seconds: i64, nanos: i32) -> Result<TimestampNs, ApiError> {
+    let total = seconds.checked_mul(1_000_000_000).and_then(|ns| ns.checked_add(i64::from(nanos)));
+    total.ok_or_else(|| ApiError::bad_request("a timestamp is out of range"))
 }
 
 /// Reads `{a="b", c="d"}`.
-fn parse_labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
+pub(super) fn parse_labels(text: &str) -> Result<Vec<(String, String)>, ApiError> {
     if text.len() > LABELS_BYTES_MAX {
         let message = format!("a label string is longer than {LABELS_BYTES_MAX} bytes");
         return Err(ApiError::bad_request(message).with_status(http::StatusCode::PAYLOAD_TOO_LARGE));
@@ -123,7 +121,7 @@ impl<'de> Visitor<'de> for EntryVisitor {
 }
 
 /// Reads a JSON body.
-pub(crate) fn decode_json(body: &[u8]) -> Result<Vec<IncomingStream>, ApiError> {
+pub(crate) fn decode_json(body: &[u8]) -> Result<Vec<IncomingStream<'static>>, ApiError> {
     let push: JsonPush =
         serde_json::from_slice(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
     push.streams
@@ -134,12 +132,12 @@ pub(crate) fn decode_json(body: &[u8]) -> Result<Vec<IncomingStream>, ApiError> 
                 (None, Some(text)) => parse_labels(&text)?,
                 (None, None) => return Err(ApiError::bad_request("a stream has no labels")),
             };
-            let mut entries: Vec<LogEntry> = stream
+            let mut entries: Vec<BatchEntry<'static>> = stream
                 .values
                 .into_iter()
-                .map(|entry| LogEntry {
+                .map(|entry| BatchEntry {
                     timestamp: entry.timestamp,
-                    line: entry.line,
+                    line: Cow::Owned(entry.line),
                     structured_metadata: entry.metadata.into_iter().collect(),
                 })
                 .collect();
@@ -147,9 +145,10 @@ pub(crate) fn decode_json(body: &[u8]) -> Result<Vec<IncomingStream>, ApiError> 
                 let Some(timestamp) = parse_rfc3339_ns(&old.ts) else {
                     return Err(ApiError::bad_request(format!("timestamp {:?} is not RFC 3339", old.ts)));
                 };
-                entries.push(LogEntry { timestamp, line: old.line, structured_metadata: Vec::new() });
+                let line = Cow::Owned(old.line);
+                entries.push(BatchEntry { timestamp, line, structured_metadata: Vec::new() });
             }
-            Ok(IncomingStream { labels, entries })
+            Ok(IncomingStream { labels: IncomingLabels::Pairs(labels), entries })
         })
         .collect()
 }

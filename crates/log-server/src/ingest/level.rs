@@ -1,6 +1,7 @@
 //! A line's level: from a label, from metadata, from a field of the line, else from the first word that names one.
 
-use model::{Labels, LogEntry};
+use log_storage_api::BatchEntry;
+use model::Labels;
 
 /// Names of labels and fields that hold a level, in lower case.
 const LEVEL_FIELDS: [&str; 6] = ["level", "log.level", "lvl", "severity", "severity_text", "severitytext"];
@@ -15,7 +16,7 @@ pub(super) fn of_labels(labels: &Labels) -> Option<&'static str> {
 }
 
 /// The level of an entry: never nothing.
-pub(super) fn of_entry(entry: &LogEntry) -> &'static str {
+pub(super) fn of_entry(entry: &BatchEntry<'_>) -> &'static str {
     let metadata = entry.structured_metadata.iter();
     let mut of_metadata = metadata.filter(|(name, _)| is_level_field(name));
     if let Some(level) = of_metadata.find_map(|(_, value)| level_of_value(value)) {
@@ -93,7 +94,7 @@ mod tests {
             ("", "unknown"),
             ("level=purple", "unknown"),
         ] {
-            let entry = LogEntry { line: line.to_owned(), ..LogEntry::default() };
+            let entry = BatchEntry { line: line.into(), ..BatchEntry::default() };
             assert_eq!(of_entry(&entry), level, "{line}");
         }
         assert_eq!(of_labels(&Labels::from_pairs([("Level", "WARNING")])), Some("warn"));

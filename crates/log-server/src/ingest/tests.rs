@@ -1,11 +1,17 @@
 //! Push bodies, checks of streams and what is added to them.
 
-use model::LogEntry;
+use log_storage_api::BatchEntry;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
-use super::decode::{decode_json, decode_proto};
-use super::validate;
+use super::{IncomingLabels, IncomingStream, decode_json, decode_proto, level, validate};
 use crate::config::Limits;
+
+fn pairs_of<'a>(stream: &'a IncomingStream<'_>) -> &'a [(String, String)] {
+    match &stream.labels {
+        IncomingLabels::Pairs(pairs) => pairs,
+        IncomingLabels::Text(text) => panic!("{text} was to be read already"),
+    }
+}
 
 #[test]
 fn json_bodies_of_both_forms_are_read() {
@@ -17,7 +23,7 @@ fn json_bodies_of_both_forms_are_read() {
     let shown: Vec<String> = streams
         .iter()
         .flat_map(|stream| stream.entries.iter().map(move |entry| (stream, entry)))
-        .map(|(stream, entry)| format!("{:?} {} {}", stream.labels, entry.timestamp, entry.line))
+        .map(|(stream, entry)| format!("{:?} {} {}", pairs_of(stream), entry.timestamp, entry.line))
         .collect();
     assert_eq!(
         shown,
@@ -68,10 +74,10 @@ fn streams_are_checked_and_enriched() {
     assert_eq!(check(&[("a.b", "1")]), Err("invalid_labels"));
     assert_eq!(check(&[]), Err("missing_labels"));
     let limits = Limits { truncates_lines: true, line_bytes_max: Some(3), ..limits };
-    let entry = LogEntry { line: "aéb error".to_owned(), ..LogEntry::default() };
+    let mut enriched = [BatchEntry { line: "aéb error".into(), ..BatchEntry::default() }];
     let labels = validate::labels(&pairs(&[("a", "1")]), &limits).expect("valid");
-    let enriched = validate::enrich(&labels, vec![entry], &limits);
-    assert_eq!((enriched[0].line.as_str(), enriched[0].structured_metadata[0].1.as_str()), ("aé", "unknown"));
+    validate::enrich(level::of_labels(&labels), &mut enriched, &limits);
+    assert_eq!((&*enriched[0].line, enriched[0].structured_metadata[0].1.as_str()), ("aé", "unknown"));
 }
 
 proptest! {
@@ -88,10 +94,10 @@ proptest! {
         let stream = serde_json::json!({ "labels": labels, "entries": [{ "ts": at, "line": labels }] });
         let pushed = serde_json::json!({ "streams": [stream] }).to_string();
         if let Ok(streams) = decode_json(pushed.as_bytes()) {
-            for stream in streams {
+            for mut stream in streams {
                 let limits = Limits { truncates_lines: true, line_bytes_max: Some(5), ..Limits::default() };
-                if let Ok(labels) = validate::labels(&stream.labels, &limits) {
-                    validate::enrich(&labels, stream.entries, &limits);
+                if let Ok(labels) = validate::labels(pairs_of(&stream), &limits) {
+                    validate::enrich(level::of_labels(&labels), &mut stream.entries, &limits);
                 }
             }
         }

@@ -1,6 +1,9 @@
 //! What a stream's labels may be, and what is added to streams and lines.
 
-use model::{Labels, LabelsBuilder, LogEntry, is_legacy_label_name};
+use std::borrow::Cow;
+
+use log_storage_api::BatchEntry;
+use model::{Labels, LabelsBuilder, is_legacy_label_name};
 
 use super::level;
 use crate::config::Limits;
@@ -66,15 +69,17 @@ pub(super) fn labels(pairs: &[(String, String)], limits: &Limits) -> Result<Labe
     Ok(builder.build())
 }
 
-/// Cuts lines that are too long where that is wanted, sorts metadata and adds the level.
-pub(super) fn enrich(labels: &Labels, mut entries: Vec<LogEntry>, limits: &Limits) -> Vec<LogEntry> {
-    let of_stream = limits.discovers_levels.then(|| level::of_labels(labels)).flatten();
-    for entry in &mut entries {
+/// Cuts lines that are too long where that is wanted, sorts metadata and adds the level: the stream's, or what the line tells.
+pub(super) fn enrich(of_stream: Option<&'static str>, entries: &mut [BatchEntry<'_>], limits: &Limits) {
+    for entry in entries {
         if let (true, Some(max)) = (limits.truncates_lines, limits.line_bytes_max)
             && entry.line.len() as u64 > max
         {
             let end = (0..=max as usize).rev().find(|at| entry.line.is_char_boundary(*at)).unwrap_or(0);
-            entry.line.truncate(end);
+            match &mut entry.line {
+                Cow::Borrowed(line) => *line = &line[..end],
+                Cow::Owned(line) => line.truncate(end),
+            }
         }
         let has_level = entry.structured_metadata.iter().any(|(name, _)| name == LEVEL_NAME);
         if limits.discovers_levels && !has_level {
@@ -84,5 +89,4 @@ pub(super) fn enrich(labels: &Labels, mut entries: Vec<LogEntry>, limits: &Limit
         entry.structured_metadata.sort();
         entry.structured_metadata.dedup_by(|later, earlier| later.0 == earlier.0);
     }
-    entries
 }

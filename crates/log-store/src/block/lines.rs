@@ -15,7 +15,7 @@ use crate::page::Row;
 use plain::PlainLines;
 use templated::{Check, TemplatedLines};
 
-pub(crate) use templated::{DIGITS_MAX, SLOT_DIGITS, SlotTest, is_slot, slot_takes};
+pub(crate) use templated::{DIGITS_MAX, LineEncoder, SLOT_DIGITS, Shape, SlotTest, is_slot, slot_takes};
 
 /// Lines in one of the ways in which they can be stored.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ pub(crate) enum Lines {
 }
 
 /// Adds the sections with the rows' lines.
-pub(crate) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) {
-    if !templated::encode(builder, rows) {
+pub(crate) fn encode(encoder: &mut LineEncoder, builder: &mut BlockBuilder<'_>, rows: &[Row<'_>]) {
+    if !templated::encode(encoder, builder, rows) {
         plain::encode(builder, SectionKind::PlainLines, rows);
     }
 }

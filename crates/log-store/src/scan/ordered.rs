@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use log_storage_api::{Direction, ScanSink, SinkFlow};
+use log_storage_api::{Direction, ScanSink, ScanStats, SinkFlow};
 use model::TimestampNs;
 
 use super::Plan;
@@ -93,18 +93,20 @@ impl Ord for Pending {
 }
 
 pub(super) fn merge(
-    plan: &mut Plan<'_>,
+    plan: &Plan<'_>,
     sources: Vec<Source>,
     limit: usize,
     sink: &mut dyn ScanSink,
+    stats: &mut ScanStats,
 ) -> Result<()> {
     let direction = plan.scan.direction;
     let pending = |source| Pending { rank: first_rank(&source, direction), source, rest: None };
     let mut pending: BinaryHeap<Pending> = sources.into_iter().map(pending).collect();
     let mut cursors: BinaryHeap<Cursor> = BinaryHeap::new();
     let mut left = limit;
+    let mut vetting = Vetting { count: plan.at_once() };
     while left > 0 {
-        look_at_due(plan, &mut pending, &mut cursors)?;
+        look_at_due(plan, &mut pending, &mut cursors, &mut vetting, stats)?;
         let Some(mut cursor) = cursors.pop() else { break };
         let other = cursors.peek().map(Cursor::key);
         let unseen = pending.peek().map(|pending| pending.rank);
@@ -122,35 +124,84 @@ pub(super) fn merge(
             cursors.push(cursor);
         }
     }
-    plan.stats.blocks_skipped += pending.iter().filter(|pending| pending.rest.is_none()).count() as u64;
+    stats.blocks_skipped += pending.iter().filter(|pending| pending.rest.is_none()).count() as u64;
     Ok(())
+}
+
+/// How many sources are held against the filters at once, before any of their rows is looked at: more and more as long as
+/// none is left.
+struct Vetting {
+    count: usize,
+}
+
+/// The most sources that are vetted at once: what they take is reserved.
+const VETTED_MAX: usize = 64;
+
+impl Vetting {
+    /// Opens the next sources, on several threads; those that the filters rule out are gone.
+    fn run(
+        &mut self,
+        plan: &Plan<'_>,
+        pending: &mut BinaryHeap<Pending>,
+        stats: &mut ScanStats,
+    ) -> Result<()> {
+        let mut next = Vec::new();
+        while next.len() < self.count
+            && pending.peek().is_some_and(|pending| pending.rest.is_none())
+            && let Some(taken) = pending.pop()
+        {
+            next.push(taken);
+        }
+        let opened = plan.each(&next, stats, |pending, stats| {
+            let Some((open, rows)) = plan.open(&pending.source, stats)? else { return Ok(None) };
+            match open.vet(&plan.filters) {
+                Ok(()) if open.is_ruled_out() => Ok(None),
+                Ok(()) => Ok(Some(Rest { open: Arc::new(open), rows, count: FIRST_ROWS })),
+                Err(error) => plan.forgive(&pending.source, error, stats).map(|()| None),
+            }
+        })?;
+        let before = pending.len();
+        let kept = next.into_iter().zip(opened);
+        pending.extend(
+            kept.filter_map(|(pending, rest)| rest.map(|rest| Pending { rest: Some(rest), ..pending })),
+        );
+        let found = pending.len() > before;
+        self.count = if found { plan.at_once() } else { (self.count * 2).min(VETTED_MAX) };
+        Ok(())
+    }
 }
 
 /// Looks at every source that may hold an entry as early as the first one known.
 fn look_at_due(
-    plan: &mut Plan<'_>,
+    plan: &Plan<'_>,
     pending: &mut BinaryHeap<Pending>,
     cursors: &mut BinaryHeap<Cursor>,
+    vetting: &mut Vetting,
+    stats: &mut ScanStats,
 ) -> Result<()> {
     while let Some(first) = pending.peek() {
         if cursors.peek().is_some_and(|cursor| first.rank < cursor.key().0) {
             break;
         }
+        if first.rest.is_none() && !plan.filters.is_empty() {
+            vetting.run(plan, pending, stats)?;
+            continue;
+        }
         let Some(Pending { source, rest, .. }) = pending.pop() else { break };
         let rest = match rest {
             Some(rest) => rest,
-            None => match plan.open(&source)? {
+            None => match plan.open(&source, stats)? {
                 Some((open, rows)) => Rest { open: Arc::new(open), rows, count: FIRST_ROWS },
                 None => continue,
             },
         };
         plan.ctx.check()?;
-        match look_at(plan, &source, rest) {
+        match look_at(plan, &source, rest, stats) {
             Ok((cursor, rest)) => {
                 cursors.extend(cursor);
                 pending.extend(rest.map(|(rank, rest)| Pending { rank, source, rest: Some(rest) }));
             }
-            Err(error) => plan.forgive(&source, error)?,
+            Err(error) => plan.forgive(&source, error, stats)?,
         }
     }
     Ok(())
@@ -159,7 +210,12 @@ fn look_at_due(
 /// The next rows of a source that pass, if any do, and what is left of it, with the rank of its first entry.
 type Looked = (Option<Cursor>, Option<(i64, Rest)>);
 
-fn look_at(plan: &mut Plan<'_>, source: &Source, rest: Rest) -> std::result::Result<Looked, BlockError> {
+fn look_at(
+    plan: &Plan<'_>,
+    source: &Source,
+    rest: Rest,
+    stats: &mut ScanStats,
+) -> std::result::Result<Looked, BlockError> {
     let Rest { open, rows: Range { start, end }, count } = rest;
     let direction = plan.scan.direction;
     let (now, later) = match direction {
@@ -172,7 +228,7 @@ fn look_at(plan: &mut Plan<'_>, source: &Source, rest: Rest) -> std::result::Res
             (cut..end, start..cut)
         }
     };
-    let rows = plan.select_rows(&open, now)?;
+    let rows = plan.select_rows(&open, now, stats)?;
     let times = open.times()?;
     let later = if later.is_empty() || open.is_ruled_out() {
         None

@@ -60,7 +60,7 @@ enum Content {
     Sorted(Arc<RawPage>),
     /// A page, and its rows in order of time with their times.
     Unsorted(Arc<RawPage>, Vec<u32>, Vec<TimestampNs>),
-    Block(OpenBlock),
+    Block(Arc<OpenBlock>),
 }
 
 /// All sources of streams in a range, in the streams' order and then in that of their arrival.
@@ -168,6 +168,23 @@ impl OpenSource {
             Content::Unsorted(_, _, times) => Ok(times),
             Content::Block(block) => block.timestamps(),
         }
+    }
+
+    /// The block, where there is one: it can be counted by groups of rows.
+    pub(super) fn groups(&self) -> Option<&OpenBlock> {
+        match &self.content {
+            Content::Block(block) => Some(block),
+            Content::Sorted(_) | Content::Unsorted(..) => None,
+        }
+    }
+
+    /// Finds out whether the filters rule the source out, before any row is looked at.
+    pub(super) fn vet(&self, filters: &LineFilters) -> std::result::Result<(), BlockError> {
+        if let Content::Block(block) = &self.content {
+            let lines = block.lines()?;
+            load(&self.selection, || lines.selection(filters))?;
+        }
+        Ok(())
     }
 
     pub(super) fn rows_between(

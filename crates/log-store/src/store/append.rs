@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use log_storage_api::{AppendOutcome, EntryRejection, LogBatch, LogStorageError, SourcePlace, StreamEntries};
-use model::{LogEntry, TimestampNs};
+use log_storage_api::{
+    AppendOutcome, BatchEntry, EntryRejection, LogBatch, LogStorageError, SourcePlace, StreamEntries,
+};
+use model::TimestampNs;
 use resources::RequestContext;
 
 use super::DiskLogStore;
@@ -28,19 +31,24 @@ type Metadata<'a> = Cow<'a, [(String, String)]>;
 /// The entries of a stream in a batch that are to be stored.
 struct Accepted<'a> {
     stream: Arc<Stream>,
-    entries: Vec<(&'a LogEntry, Metadata<'a>)>,
+    entries: Vec<(&'a BatchEntry<'a>, Metadata<'a>)>,
     /// How far the batch brings the stream's source.
     mark: Option<(Arc<str>, Mark)>,
 }
 
-pub(super) fn append(store: &DiskLogStore, ctx: &RequestContext, batch: &LogBatch) -> Result<AppendOutcome> {
+pub(super) fn append(
+    store: &DiskLogStore,
+    ctx: &RequestContext,
+    batch: &LogBatch<'_>,
+) -> Result<AppendOutcome> {
     ctx.check()?;
+    wait_for_room(store, ctx)?;
     let tenant = store.tenant_or_new(&ctx.tenant);
     let limits = store.limits.limits(&ctx.tenant);
     let mut outcome = AppendOutcome::default();
-    let _sources = tenant.positions.lock_sources(batch);
-    let _gate = store.gate.read();
-    check_room(store)?;
+    let sources = tenant.positions.lock_sources(batch);
+    let gate = store.gate.read();
+    check_stopped(store)?;
     check_streams(&tenant, &limits, batch)?;
     let now = store.clock.now_ns();
     let segments = tenant.segments();
@@ -51,9 +59,19 @@ pub(super) fn append(store: &DiskLogStore, ctx: &RequestContext, batch: &LogBatc
         accepted.extend(check.stream(&tenant, entries, &mut outcome)?);
     }
     write_log(store, &tenant, &accepted)?;
+    let mut full = Vec::new();
     for stream in &accepted {
-        keep(store, &tenant, stream, &mut outcome);
+        if keep(store, &tenant, stream, &mut outcome) {
+            full.push(Arc::clone(&stream.stream));
+        }
     }
+    drop(gate);
+    drop(sources);
+    // Who fills a block encodes it: nobody sends faster than that, and what waits to be encoded stays bounded.
+    for stream in full {
+        store.encode_full_stream(&stream);
+    }
+    store.relieve();
     let counts = &store.counts;
     counts.entries_stored.fetch_add(outcome.stored, Ordering::Relaxed);
     counts.entries_duplicate.fetch_add(outcome.duplicates, Ordering::Relaxed);
@@ -61,20 +79,40 @@ pub(super) fn append(store: &DiskLogStore, ctx: &RequestContext, batch: &LogBatc
     Ok(outcome)
 }
 
-fn check_room(store: &DiskLogStore) -> Result<()> {
+fn check_stopped(store: &DiskLogStore) -> Result<()> {
     if store.stopped.load(Ordering::SeqCst) {
         return Err(LogStorageError::Unavailable { reason: "the store is stopping".to_owned() });
-    }
-    let (used, limit) = (store.memory_bytes.load(Ordering::Relaxed), store.options.memory_bytes_max);
-    if used > limit {
-        return Err(LogStorageError::Unavailable {
-            reason: format!("{used} bytes of entries wait to be written to segments, the limit is {limit}"),
-        });
     }
     Ok(())
 }
 
-fn check_streams(tenant: &Tenant, limits: &LogLimits, batch: &LogBatch) -> Result<()> {
+/// Waits until entries may come, for as long as the request and the settings allow.
+fn wait_for_room(store: &DiskLogStore, ctx: &RequestContext) -> Result<()> {
+    /// How often a request that waits is asked whether it has ended.
+    const CHECK_EVERY: Duration = Duration::from_millis(20);
+    let limit = store.options.memory_bytes_max;
+    let mut left = store.options.append_wait;
+    loop {
+        check_stopped(store)?;
+        let used = store.memory_bytes.load(Ordering::Relaxed);
+        if used <= limit {
+            return Ok(());
+        }
+        ctx.check()?;
+        if left.is_zero() {
+            return Err(LogStorageError::Unavailable {
+                reason: format!(
+                    "{used} bytes of entries wait to be written to segments, the limit is {limit}"
+                ),
+            });
+        }
+        let mut waiting = store.waiting.lock();
+        store.has_room.wait_for(&mut waiting, left.min(CHECK_EVERY));
+        left = left.saturating_sub(CHECK_EVERY);
+    }
+}
+
+fn check_streams(tenant: &Tenant, limits: &LogLimits, batch: &LogBatch<'_>) -> Result<()> {
     let Some(limit) = limits.streams_max else { return Ok(()) };
     let streams = tenant.streams.read();
     if streams.len() + batch.streams.len() <= limit {
@@ -106,7 +144,7 @@ impl Check<'_> {
     fn stream<'a>(
         &self,
         tenant: &Tenant,
-        entries: &'a StreamEntries,
+        entries: &'a StreamEntries<'a>,
         outcome: &mut AppendOutcome,
     ) -> Result<Option<Accepted<'a>>> {
         if entries.entries.is_empty() {
@@ -161,7 +199,12 @@ impl Check<'_> {
         })
     }
 
-    fn rejection(&self, entry: &LogEntry, newest: TimestampNs, accept_late: bool) -> Option<EntryRejection> {
+    fn rejection(
+        &self,
+        entry: &BatchEntry<'_>,
+        newest: TimestampNs,
+        accept_late: bool,
+    ) -> Option<EntryRejection> {
         let limits = self.limits;
         if let Some(limit) = limits.line_bytes_max.filter(|limit| entry.line.len() as u64 > *limit) {
             return Some(EntryRejection::LineTooLong { limit });
@@ -206,7 +249,9 @@ fn normalized(metadata: &[(String, String)]) -> Metadata<'_> {
 }
 
 fn write_log(store: &DiskLogStore, tenant: &Tenant, accepted: &[Accepted<'_>]) -> Result<()> {
-    let mut record = RecordBuilder::new(&tenant.id);
+    let bytes =
+        accepted.iter().flat_map(|stream| &stream.entries).map(|(entry, _)| entry.line.len() + 16).sum();
+    let mut record = RecordBuilder::new(&tenant.id, bytes);
     let write = |record: &mut RecordBuilder| match record.take() {
         Some(bytes) => store.wal.append(&bytes).map(drop).map_err(|error| wal_error(&error)),
         None => Ok(()),
@@ -230,9 +275,10 @@ fn write_log(store: &DiskLogStore, tenant: &Tenant, accepted: &[Accepted<'_>]) -
     write(&mut record)
 }
 
-fn keep(store: &DiskLogStore, tenant: &Tenant, accepted: &Accepted<'_>, outcome: &mut AppendOutcome) {
+/// Takes entries into memory. Whether the stream has a block's worth of them now.
+fn keep(store: &DiskLogStore, tenant: &Tenant, accepted: &Accepted<'_>, outcome: &mut AppendOutcome) -> bool {
     let (mut bytes, mut line_bytes) = (0, 0);
-    {
+    let is_full = {
         let mut head = accepted.stream.head.lock();
         for (entry, metadata) in &accepted.entries {
             let row = Row { timestamp: entry.timestamp, line: &entry.line, metadata };
@@ -245,12 +291,16 @@ fn keep(store: &DiskLogStore, tenant: &Tenant, accepted: &Accepted<'_>, outcome:
             line_bytes += entry.line.len() as u64;
             outcome.stored += 1;
         }
-    }
+        head.raw_rows > store.options.block_rows_max || head.raw_bytes > store.options.block_bytes_max as u64
+    };
     if let Some((source, mark)) = &accepted.mark {
         tenant.positions.advance(source, mark.clone());
     }
     store.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
+    store.raw_bytes.fetch_add(bytes, Ordering::Relaxed);
     store.counts.bytes_stored.fetch_add(line_bytes, Ordering::Relaxed);
     let arrival = store.clock.monotonic().as_nanos() as u64;
     store.oldest_arrival_ns.fetch_min(arrival, Ordering::Relaxed);
+    store.newest_arrival_ns.fetch_max(arrival, Ordering::Relaxed);
+    is_full
 }

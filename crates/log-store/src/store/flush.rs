@@ -12,12 +12,11 @@ use std::sync::atomic::Ordering;
 use model::TimestampNs;
 
 use super::DiskLogStore;
-use crate::block::encode_block;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Result, io_error, wal_error};
 use crate::page::{RawPage, Row};
 use crate::segment::{OpenError, Segment, SegmentIndex, SegmentWriter};
-use crate::stream::{Generation, MemoryBlock, Stream};
+use crate::stream::{Generation, Stream};
 use crate::tenant::Tenant;
 
 /// A flush under way.
@@ -84,7 +83,7 @@ impl DiskLogStore {
             let mut partitions = BTreeSet::new();
             for stream in &streams {
                 let mut head = stream.head.lock();
-                head.freeze();
+                self.raw_bytes.fetch_sub(head.freeze(), Ordering::Relaxed);
                 self.add_partitions(&head.frozen, &mut partitions);
             }
             let partitions = partitions.into_iter().collect();
@@ -138,7 +137,7 @@ impl DiskLogStore {
         }
         let rows = rows_of(&frozen.pages, |ts| self.partition_of(ts) == partition);
         for rows in self.cut_into_blocks(&rows) {
-            let block = encode_block(rows);
+            let block = self.encoders.encode(rows);
             writer.push(labels, block.meta, &block.data)?;
         }
         Ok(())
@@ -187,11 +186,11 @@ impl DiskLogStore {
             let mut segments = tenant.segments().to_vec();
             segments.append(&mut flush.written);
             tenant.set_segments(segments);
-            let mut bytes = 0;
             for stream in &flush.streams {
-                bytes += stream.head.lock().thaw();
+                let bytes = stream.head.lock().thaw();
+                self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
             }
-            self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.has_room.notify_all();
             tenant.streams.write().retain(|_, stream| !stream.head.lock().is_empty());
         }
     }
@@ -206,50 +205,6 @@ impl DiskLogStore {
         // A mark must not be safer than the lines that it stands for.
         self.sync()?;
         Checkpoint { flushed_seq, marks }.write(&*self.fs, &self.dir)
-    }
-
-    /// Encodes streams that have a whole block's worth of pages, so that they take less memory and the flush less time.
-    pub(super) fn encode_full_streams(&self) {
-        for tenant in self.all_tenants() {
-            let streams: Vec<Arc<Stream>> = tenant.streams.read().values().cloned().collect();
-            for stream in streams {
-                self.encode_full_stream(&stream);
-            }
-        }
-    }
-
-    fn encode_full_stream(&self, stream: &Stream) {
-        let pages = stream.head.lock().active.pages.clone();
-        let (mut from, mut rows, mut bytes) = (0, 0, 0);
-        for (idx, page) in pages.iter().enumerate() {
-            let full = rows + page.len() > self.options.block_rows_max
-                || bytes + page.line_bytes() > self.options.block_bytes_max;
-            if full && idx > from {
-                self.encode_pages(stream, &pages[from..idx]);
-                (from, rows, bytes) = (idx, 0, 0);
-            }
-            rows += page.len();
-            bytes += page.line_bytes();
-        }
-    }
-
-    fn encode_pages(&self, stream: &Stream, pages: &[Arc<RawPage>]) {
-        let rows = rows_of(pages, |_| true);
-        let mut blocks = Vec::new();
-        for rows in rows.chunk_by(|a, b| self.partition_of(a.timestamp) == self.partition_of(b.timestamp)) {
-            for rows in self.cut_into_blocks(rows) {
-                blocks.push(MemoryBlock::new(encode_block(rows)));
-            }
-        }
-        let plain: u64 = rows.iter().map(|row| crate::page::entry_bytes(*row)).sum();
-        let encoded: u64 = blocks.iter().map(|block| block.encoded.data.len() as u64).sum();
-        let mut head = stream.head.lock();
-        head.active.pages.drain(..pages.len());
-        head.active.blocks.extend(blocks);
-        head.active.bytes = head.active.bytes.saturating_sub(plain) + encoded;
-        drop(head);
-        self.memory_bytes.fetch_add(encoded, Ordering::Relaxed);
-        self.memory_bytes.fetch_sub(plain, Ordering::Relaxed);
     }
 }
 

@@ -38,6 +38,8 @@ impl DiskLogStore {
         // First what frees space, so that a full disk cannot keep itself full. One step's failure does not stop the others.
         let expired = self.expire(&mut report);
         self.encode_full_streams();
+        self.relieve();
+        let rested = self.encode_idle();
         let flushed = if self.flush_is_due() || maintenance.flush.is_some() {
             report.flushed = true;
             self.flush_locked(&mut maintenance.flush)
@@ -48,6 +50,9 @@ impl DiskLogStore {
         let merged = self.merge_step(&mut report);
         for tenant in self.all_tenants() {
             tenant.registry.collect_garbage();
+        }
+        if report.flushed || rested {
+            sys::release_free_memory();
         }
         expired.and(flushed).and(deleted).and(merged).map(|()| report)
     }

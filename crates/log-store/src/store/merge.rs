@@ -8,7 +8,7 @@ use model::{Labels, TimestampNs};
 
 use super::DiskLogStore;
 use super::maintain::MaintainReport;
-use crate::block::{OwnedRow, encode_block};
+use crate::block::OwnedRow;
 use crate::error::{BlockError, Result, io_error};
 use crate::options::{LogLimits, as_ns};
 use crate::page::Row;
@@ -162,7 +162,7 @@ impl DiskLogStore {
             if kept == Some(false) {
                 continue;
             }
-            match segment.open_block(block).owned_rows() {
+            match segment.open_block_once(block).owned_rows() {
                 Ok(rows) => pending.extend(rows.into_iter().filter(|row| keep.row(labels, row.as_row()))),
                 Err(BlockError::Io(error)) => return Err(io_error("read", &segment.path, error)),
                 Err(BlockError::Damaged(reason)) => self.report_damage(segment, block, reason),
@@ -185,7 +185,7 @@ impl DiskLogStore {
         let mut rows: Vec<_> = pending.iter().map(OwnedRow::as_row).collect();
         rows.sort_by_key(|row| row.timestamp);
         for rows in self.cut_into_blocks(&rows) {
-            let block = encode_block(rows);
+            let block = self.encoders.encode(rows);
             writer.push(labels, block.meta, &block.data)?;
         }
         pending.clear();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use model::TenantId;
 
+use crate::block::BlockEnv;
 use crate::checkpoint::Checkpoint;
 use crate::page::Row;
 use crate::record::{Part, decode};
@@ -16,6 +17,7 @@ use crate::tenant::{Tenant, tenant_dir};
 #[derive(Debug)]
 pub(super) struct Replay {
     dir: PathBuf,
+    env: Arc<BlockEnv>,
     pub(super) tenants: HashMap<TenantId, Arc<Tenant>>,
     /// Entries of records up to here are in segments, in all partitions.
     flushed_seq: u64,
@@ -32,10 +34,12 @@ impl Replay {
         tenants: HashMap<TenantId, Arc<Tenant>>,
         checkpoint: Checkpoint,
         partition_ns: i64,
+        env: &Arc<BlockEnv>,
     ) -> Self {
         let seqs = tenants.iter().map(|(id, tenant)| (id.clone(), tenant.flushed_seqs())).collect();
         let mut replay = Self {
             dir: dir.to_owned(),
+            env: Arc::clone(env),
             tenants,
             flushed_seq: checkpoint.flushed_seq,
             partition_seqs: seqs,
@@ -54,8 +58,8 @@ impl Replay {
     }
 
     fn tenant(&mut self, id: &TenantId) -> Arc<Tenant> {
-        let dir = &self.dir;
-        let make = || Arc::new(Tenant::new(id.clone(), tenant_dir(dir, id)));
+        let (dir, env) = (&self.dir, &self.env);
+        let make = || Arc::new(Tenant::new(id.clone(), tenant_dir(dir, id), env));
         Arc::clone(self.tenants.entry(id.clone()).or_insert_with(make))
     }
 

@@ -171,7 +171,7 @@ impl World {
                 }
                 let metadata = entry.structured_metadata.clone();
                 new.push((labels.to_string(), entry.timestamp, entry.line.clone(), metadata));
-                stream.entries.push(entry);
+                stream.entries.push(entry.into());
             }
             batch.streams.push(stream);
         }

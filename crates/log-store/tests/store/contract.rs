@@ -59,7 +59,8 @@ fn entry(seconds: i64, line: &str) -> LogEntry {
     LogEntry { timestamp: START + seconds * SECOND, line: line.to_owned(), structured_metadata: vec![] }
 }
 
-fn batch(app: &str, entries: Vec<LogEntry>) -> LogBatch {
+fn batch(app: &str, entries: Vec<LogEntry>) -> LogBatch<'static> {
+    let entries = entries.into_iter().map(Into::into).collect();
     LogBatch { streams: vec![StreamEntries { labels: labels(app), entries, ..StreamEntries::default() }] }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct PlainLines {
     ends: Vec<u32>,
 }
 
-pub(crate) fn encode(builder: &mut BlockBuilder, kind: SectionKind, rows: &[Row<'_>]) {
+pub(crate) fn encode(builder: &mut BlockBuilder<'_>, kind: SectionKind, rows: &[Row<'_>]) {
     let mut section = Vec::new();
     for row in rows {
         put_uvarint(&mut section, row.line.len() as u64);
@@ -40,6 +40,7 @@ impl PlainLines {
         if end != text.len() || !ends.iter().all(inside) {
             return Err(BlockError::Damaged("lines do not fit their text"));
         }
+        sections.charge(text.len() + ends.len() * 4);
         Ok(Self { text: text.to_owned(), ends })
     }
 

@@ -5,18 +5,19 @@ mod tokens;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use chunk_encoding::{ByteReader, DecodeError, put_uvarint};
 use hashbrown::HashMap;
 use log_storage_api::ScanStats;
 
-use super::super::{BLOCK_ROWS_MAX, BlockBuilder, SectionKind, Sections, load};
+use super::super::{BLOCK_ROWS_MAX, BlockBuilder, BlockEnv, SectionKind, Sections, load};
 use super::plain::{self, PlainLines};
 use crate::error::BlockError;
 use crate::filter::{LineFilters, TemplatePlan};
 use crate::page::Row;
-use column::{Column, ColumnBuilder, ColumnData, ColumnSink};
+use column::{Column, ColumnData, ColumnEncoder, ColumnSink, ColumnValues};
+use tokens::Token;
 
 pub(crate) use column::SlotTest;
 pub(crate) use tokens::{DIGITS_MAX, SLOT_DIGITS, is_slot, slot_takes};
@@ -28,47 +29,59 @@ const TEMPLATE_ROWS_MIN: usize = 3;
 /// Templates are numbered by two bytes; number 0 is for lines stored as text.
 const TEMPLATES_MAX: usize = u16::MAX as usize;
 
+/// What encoding a block needs; kept from block to block.
+#[derive(Debug, Default)]
+pub(crate) struct LineEncoder {
+    tokens: Vec<Token>,
+    key: Vec<u8>,
+    rows: Tokenized,
+    column: ColumnValues,
+    columns: ColumnEncoder,
+}
+
+/// The rows of a block, tokenized.
+#[derive(Debug, Default)]
+struct Tokenized {
+    templates: Vec<Building>,
+    /// Which template each row has.
+    row_templates: Vec<u32>,
+    /// Where each row's tokens begin in `values` and `lens`.
+    starts: Vec<u32>,
+    /// Of a token of digits its number, of a hexadecimal one its place in the line.
+    values: Vec<u64>,
+    lens: Vec<u8>,
+}
+
 /// Rows of one template while a block is made.
+#[derive(Debug)]
 struct Building {
     key: Vec<u8>,
-    columns: Vec<ColumnBuilder>,
-    rows: usize,
+    slots: Vec<u8>,
+    rows: Vec<u32>,
+    /// The template's number in the block; 0 where its lines are stored as text.
+    number: u16,
 }
 
 /// Adds the sections of templates and columns; false, and nothing is added, where text would be better.
-pub(super) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) -> bool {
+pub(super) fn encode(encoder: &mut LineEncoder, builder: &mut BlockBuilder<'_>, rows: &[Row<'_>]) -> bool {
     if rows.len() < ROWS_MIN {
         return false;
     }
-    let (mut templates, row_templates) = find_templates(rows);
-    let mut numbers = vec![0u16; templates.len()];
-    let mut next = 0;
-    for (template, number) in templates.iter().zip(&mut numbers) {
-        if template.rows >= TEMPLATE_ROWS_MIN && usize::from(next) < TEMPLATES_MAX {
-            next += 1;
-            *number = next;
-        }
-    }
-    let ids: Vec<u16> = row_templates.iter().map(|idx| numbers[*idx as usize]).collect();
+    encoder.find_templates(rows);
+    let next = encoder.rows.number_templates();
+    let templates = &encoder.rows.templates;
+    let ids: Vec<u16> =
+        encoder.rows.row_templates.iter().map(|idx| templates[*idx as usize].number).collect();
     let others: Vec<Row<'_>> =
         rows.iter().zip(&ids).filter(|(_, id)| **id == 0).map(|(row, _)| *row).collect();
     if others.len() * 2 > rows.len() {
         return false;
     }
-    let mut sink = ColumnSink::default();
-    put_uvarint(&mut sink.header, u64::from(next));
-    for (template, number) in templates.iter_mut().zip(&numbers) {
-        if *number > 0 {
-            put_uvarint(&mut sink.header, template.key.len() as u64);
-            sink.header.extend_from_slice(&template.key);
-            put_uvarint(&mut sink.header, template.rows as u64);
-            let columns = std::mem::take(&mut template.columns);
-            columns.iter().for_each(|column| column.encode(&mut sink));
-        }
-    }
+    let sink = encoder.encode_columns(rows, next);
     builder.push(SectionKind::Templates, &sink.header, true);
     let wide = next > u16::from(u8::MAX);
-    let mut section = vec![u8::from(wide)];
+    let mut section = Vec::with_capacity(1 + ids.len() * (1 + usize::from(wide)));
+    section.push(u8::from(wide));
     for id in ids {
         section.extend_from_slice(&id.to_le_bytes()[..1 + usize::from(wide)]);
     }
@@ -81,33 +94,94 @@ pub(super) fn encode(builder: &mut BlockBuilder, rows: &[Row<'_>]) -> bool {
     true
 }
 
-/// The templates of rows in the order of their first row, and which of them each row has.
-fn find_templates(rows: &[Row<'_>]) -> (Vec<Building>, Vec<u32>) {
-    let mut templates: Vec<Building> = Vec::new();
-    let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
-    let mut row_templates = Vec::with_capacity(rows.len());
-    let (mut tokens, mut key) = (Vec::new(), Vec::new());
-    for row in rows {
-        let line = row.line.as_bytes();
-        tokens::tokenize(line, &mut tokens, &mut key);
-        let idx = match known.get(&key) {
-            Some(idx) => *idx,
-            None => {
-                let idx = templates.len() as u32;
-                known.insert(key.clone(), idx);
-                let columns = tokens.iter().map(|token| ColumnBuilder::new(token.slot)).collect();
-                templates.push(Building { key: key.clone(), columns, rows: 0 });
-                idx
+impl LineEncoder {
+    /// Finds the templates of rows, in the order of their first row, and each row's tokens.
+    fn find_templates(&mut self, rows: &[Row<'_>]) {
+        let found = &mut self.rows;
+        found.templates.clear();
+        found.row_templates.clear();
+        found.starts.clear();
+        found.values.clear();
+        found.lens.clear();
+        let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+        for (row_idx, row) in rows.iter().enumerate() {
+            let line = row.line.as_bytes();
+            tokens::tokenize(line, &mut self.tokens, &mut self.key);
+            let idx = match known.get(self.key.as_slice()) {
+                Some(idx) => *idx,
+                None => {
+                    let idx = found.templates.len() as u32;
+                    known.insert(self.key.clone(), idx);
+                    let slots = self.tokens.iter().map(|token| token.slot).collect();
+                    let (key, rows) = (self.key.clone(), Vec::new());
+                    found.templates.push(Building { key, slots, rows, number: 0 });
+                    idx
+                }
+            };
+            found.templates[idx as usize].rows.push(row_idx as u32);
+            found.row_templates.push(idx);
+            found.starts.push(found.values.len() as u32);
+            for token in &self.tokens {
+                let text = &line[token.start as usize..token.end as usize];
+                let number = || text.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0'));
+                found.lens.push(text.len() as u8);
+                found.values.push(if token.slot == SLOT_DIGITS { number() } else { u64::from(token.start) });
             }
-        };
-        let template = &mut templates[idx as usize];
-        template.rows += 1;
-        for (column, token) in template.columns.iter_mut().zip(&tokens) {
-            column.push(&line[token.start as usize..token.end as usize]);
         }
-        row_templates.push(idx);
     }
-    (templates, row_templates)
+
+    fn encode_columns(&mut self, rows: &[Row<'_>], templates: u16) -> ColumnSink {
+        let mut sink = ColumnSink::default();
+        put_uvarint(&mut sink.header, u64::from(templates));
+        let found = &self.rows;
+        for template in found.templates.iter().filter(|template| template.number > 0) {
+            put_uvarint(&mut sink.header, template.key.len() as u64);
+            sink.header.extend_from_slice(&template.key);
+            put_uvarint(&mut sink.header, template.rows.len() as u64);
+            for (slot_idx, slot) in template.slots.iter().enumerate() {
+                found.column(template, slot_idx, *slot, rows, &mut self.column);
+                self.columns.encode(*slot, &self.column, &mut sink);
+            }
+        }
+        sink
+    }
+}
+
+impl Tokenized {
+    /// Gathers the values of a template's slot.
+    fn column(
+        &self,
+        template: &Building,
+        slot_idx: usize,
+        slot: u8,
+        rows: &[Row<'_>],
+        column: &mut ColumnValues,
+    ) {
+        column.clear();
+        for row in &template.rows {
+            let token = self.starts[*row as usize] as usize + slot_idx;
+            let (value, len) = (self.values[token], self.lens[token]);
+            column.lens.push(len);
+            if slot == SLOT_DIGITS {
+                column.values.push(value);
+            } else {
+                let line = rows[*row as usize].line.as_bytes();
+                column.text.extend_from_slice(&line[value as usize..value as usize + usize::from(len)]);
+            }
+        }
+    }
+
+    /// Numbers the templates that are worth their columns; returns how many there are.
+    fn number_templates(&mut self) -> u16 {
+        let mut next = 0;
+        for template in &mut self.templates {
+            if template.rows.len() >= TEMPLATE_ROWS_MIN && usize::from(next) < TEMPLATES_MAX {
+                next += 1;
+                template.number = next;
+            }
+        }
+        next
+    }
 }
 
 /// Lines that are put together from templates and columns.
@@ -124,14 +198,30 @@ pub(crate) struct TemplatedLines {
 
 #[derive(Debug)]
 struct Template {
-    /// The line with a marker in place of each slot.
-    key: Vec<u8>,
+    shape: Arc<Shape>,
     columns: Vec<Column>,
     rows: usize,
+}
+
+/// What all blocks' templates with the same key share.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// Tells shapes of a store apart.
+    pub(crate) id: u64,
+    /// The line with a marker in place of each slot.
+    pub(crate) key: Box<[u8]>,
     /// Whether a run of digits is cut over several slots, so that no slot alone tells what the run is.
     cut_runs: bool,
     /// Bytes of the constant text.
     constant_bytes: usize,
+}
+
+impl Shape {
+    pub(crate) fn new(id: u64, key: &[u8]) -> Self {
+        let slots = key.iter().filter(|byte| is_slot(**byte)).count();
+        let cut_runs = key.windows(2).any(|pair| pair[0] == SLOT_DIGITS && pair[1] == SLOT_DIGITS);
+        Self { id, key: key.into(), cut_runs, constant_bytes: key.len() - slots }
+    }
 }
 
 /// Which template each row has, by number, and its place among that template's rows.
@@ -150,28 +240,31 @@ struct Data {
 impl Template {
     fn decode(
         reader: &mut ByteReader<'_>,
+        env: &BlockEnv,
         index_at: &mut usize,
         packed_at: &mut usize,
     ) -> Result<Self, DecodeError> {
         let key_len = reader.length()?;
-        let key = reader.take(key_len)?.to_vec();
+        let key = reader.take(key_len)?;
         let rows = reader.length()?;
         if rows == 0 || rows > BLOCK_ROWS_MAX {
             return Err(DecodeError::Invalid("rows of a template"));
         }
-        let slots: Vec<u8> = key.iter().copied().filter(|byte| is_slot(*byte)).collect();
-        let mut columns = Vec::with_capacity(slots.len());
-        for slot in &slots {
-            columns.push(Column::decode(reader, *slot, rows, index_at, packed_at)?);
+        let slots = key.iter().copied().filter(|byte| is_slot(*byte));
+        let mut columns = Vec::with_capacity(slots.clone().count());
+        for slot in slots {
+            columns.push(Column::decode(reader, slot, rows, index_at, packed_at)?);
         }
-        let cut_runs = key.windows(2).any(|pair| pair[0] == SLOT_DIGITS && pair[1] == SLOT_DIGITS);
-        let constant_bytes = key.len() - slots.len();
-        Ok(Self { key, columns, rows, cut_runs, constant_bytes })
+        Ok(Self { shape: env.shape(key), columns, rows })
+    }
+
+    fn heap_bytes(&self) -> usize {
+        size_of::<Self>() + self.columns.iter().map(Column::heap_bytes).sum::<usize>()
     }
 
     fn append(&self, data: ColumnData<'_>, ordinal: usize, dst: &mut Vec<u8>) -> Option<()> {
         let mut columns = self.columns.iter();
-        let mut rest = self.key.as_slice();
+        let mut rest = &*self.shape.key;
         while let Some(at) = rest.iter().position(|byte| is_slot(*byte)) {
             dst.extend_from_slice(&rest[..at]);
             columns.next()?.append(data, ordinal, dst)?;
@@ -189,7 +282,7 @@ impl Template {
         filters: &LineFilters,
     ) -> Result<Option<Vec<u32>>, BlockError> {
         let mut left: Option<Vec<u32>> = None;
-        if self.cut_runs {
+        if self.shape.cut_runs {
             return Ok(left);
         }
         for group in groups {
@@ -224,11 +317,12 @@ impl TemplatedLines {
         let mut templates = Vec::with_capacity(count.min(section.len()));
         let mut templated_rows = 0;
         for _ in 0..count {
-            let template = Template::decode(&mut reader, &mut index_at, &mut packed_at)?;
+            let template = Template::decode(&mut reader, sections.env(), &mut index_at, &mut packed_at)?;
             templated_rows += template.rows;
             templates.push(template);
         }
         let other_rows = rows.checked_sub(templated_rows).ok_or(BROKEN)?;
+        sections.charge(templates.iter().map(Template::heap_bytes).sum());
         Ok(Self {
             sections: sections.clone(),
             rows,
@@ -268,6 +362,7 @@ impl TemplatedLines {
             if numbers.len() != self.rows || !seen.iter().map(|count| *count as usize).eq(expected) {
                 return Err(BROKEN);
             }
+            self.sections.charge(numbers.len() * 6);
             Ok(Ids { numbers, ordinals })
         })
     }
@@ -275,7 +370,9 @@ impl TemplatedLines {
     fn data(&self) -> Result<ColumnData<'_>, BlockError> {
         let data = load(&self.data, || {
             let index = self.sections.read(SectionKind::ColumnIndex)?;
-            Ok(Data { index, packed: self.sections.read(SectionKind::ColumnBits)? })
+            let packed = self.sections.read(SectionKind::ColumnBits)?;
+            self.sections.charge(index.len() + packed.len());
+            Ok(Data { index, packed })
         })?;
         Ok(ColumnData { index: &data.index, packed: &data.packed })
     }
@@ -290,7 +387,7 @@ impl TemplatedLines {
         let Some(template) = number.checked_sub(1).map(|idx| &self.templates[idx]) else {
             return Ok(Cow::Borrowed(self.others()?.line(ordinal)));
         };
-        let mut text = Vec::with_capacity(template.key.len() + template.columns.len() * 8);
+        let mut text = Vec::with_capacity(template.shape.key.len() + template.columns.len() * 8);
         template.append(self.data()?, ordinal, &mut text).ok_or(BROKEN)?;
         String::from_utf8(text).map(Cow::Owned).map_err(|_| BROKEN)
     }
@@ -302,7 +399,7 @@ impl TemplatedLines {
             return Ok(self.others()?.line(ordinal).len() as u64);
         };
         let data = self.data()?;
-        let mut bytes = template.constant_bytes;
+        let mut bytes = template.shape.constant_bytes;
         for column in &template.columns {
             bytes += column.len(data, ordinal).ok_or(BROKEN)?;
         }
@@ -314,7 +411,7 @@ impl TemplatedLines {
         let mut checks = Vec::with_capacity(self.templates.len() + 1);
         checks.push(if self.other_rows > 0 { Check::Rows } else { Check::Skip });
         for template in &self.templates {
-            checks.push(match &*filters.plan(&template.key) {
+            checks.push(match &*filters.plan(&template.shape) {
                 TemplatePlan::None => Check::Skip,
                 TemplatePlan::All => Check::Take,
                 TemplatePlan::Check(groups) if groups.is_empty() => Check::Rows,

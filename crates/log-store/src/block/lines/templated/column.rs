@@ -4,7 +4,6 @@
 //! the index section. Any value is found without decoding the others.
 
 use chunk_encoding::{ByteReader, DecodeError, put_uvarint};
-use hashbrown::HashMap;
 
 use super::tokens::{DIGITS_MAX, HEX_MAX, SLOT_DIGITS, SLOT_HEX_UPPER};
 use crate::bitpack::{Packed, pack, width_of};
@@ -26,17 +25,6 @@ const LENGTHS_EACH: u8 = 2;
 const SPLIT_AT: u64 = 10_000;
 const SPLIT_BITS: u32 = 14;
 
-/// Collects the values of a slot.
-#[derive(Debug)]
-pub(super) struct ColumnBuilder {
-    slot: u8,
-    /// Numbers of digit slots; unused for hexadecimal ones.
-    values: Vec<u64>,
-    lens: Vec<u8>,
-    /// Text of hexadecimal slots.
-    text: Vec<u8>,
-}
-
 /// Where encoded columns go.
 #[derive(Debug, Default)]
 pub(super) struct ColumnSink {
@@ -45,29 +33,34 @@ pub(super) struct ColumnSink {
     pub(super) packed: Vec<u8>,
 }
 
-impl ColumnBuilder {
-    pub(super) fn new(slot: u8) -> Self {
-        Self { slot, values: Vec::new(), lens: Vec::new(), text: Vec::new() }
+/// The values of a slot in the rows of a template.
+#[derive(Debug, Default)]
+pub(super) struct ColumnValues {
+    /// Numbers of digit slots; unused for hexadecimal ones.
+    pub(super) values: Vec<u64>,
+    pub(super) lens: Vec<u8>,
+    /// Text of hexadecimal slots.
+    pub(super) text: Vec<u8>,
+}
+
+/// Encodes columns; kept for many, so that nothing is allocated for each.
+#[derive(Debug, Default)]
+pub(super) struct ColumnEncoder {
+    dictionary: Dictionary,
+    high: Dictionary,
+}
+
+impl ColumnValues {
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+        self.lens.clear();
+        self.text.clear();
     }
 
-    pub(super) fn push(&mut self, text: &[u8]) {
-        self.lens.push(text.len() as u8);
-        if self.slot == SLOT_DIGITS {
-            self.values.push(text.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')));
-        } else {
-            self.text.extend_from_slice(text);
-        }
-    }
-
-    pub(super) fn encode(&self, sink: &mut ColumnSink) {
-        self.encode_lengths(sink);
-        if self.slot == SLOT_DIGITS { self.encode_numbers(sink) } else { self.encode_hex(sink) }
-    }
-
-    fn encode_lengths(&self, sink: &mut ColumnSink) {
+    fn encode_lengths(&self, slot: u8, sink: &mut ColumnSink) {
         let first = self.lens[0];
         let shortest = |(value, len): (&u64, &u8)| digits_of(*value) == usize::from(*len);
-        if self.slot == SLOT_DIGITS && self.values.iter().zip(&self.lens).all(shortest) {
+        if slot == SLOT_DIGITS && self.values.iter().zip(&self.lens).all(shortest) {
             sink.header.push(LENGTHS_SHORTEST);
         } else if self.lens.iter().all(|len| *len == first) {
             sink.header.extend_from_slice(&[LENGTHS_FIXED, first]);
@@ -75,39 +68,6 @@ impl ColumnBuilder {
             sink.header.push(LENGTHS_EACH);
             sink.index.extend_from_slice(&self.lens);
         }
-    }
-
-    fn encode_numbers(&self, sink: &mut ColumnSink) {
-        let least = self.values.iter().copied().min().unwrap_or(0);
-        let most = self.values.iter().copied().max().unwrap_or(0);
-        if least == most {
-            sink.header.push(VALUES_CONSTANT);
-            put_uvarint(&mut sink.header, least);
-            return;
-        }
-        let width = width_of(most - least);
-        let packed_cost = (self.values.len() * width as usize).div_ceil(8);
-        let dictionary = Dictionary::of(self.values.iter().copied());
-        let dictionary_cost = dictionary.as_ref().map_or(usize::MAX, Dictionary::cost);
-        if dictionary_cost < packed_cost {
-            if let Some(dictionary) = dictionary {
-                sink.header.push(VALUES_DICTIONARY);
-                dictionary.encode(sink);
-            }
-            return;
-        }
-        if width > SPLIT_BITS
-            && let Some(high) = Dictionary::of(self.values.iter().map(|value| value / SPLIT_AT))
-            && high.cost() + (self.values.len() * SPLIT_BITS as usize).div_ceil(8) < packed_cost
-        {
-            sink.header.push(VALUES_SPLIT);
-            high.encode(sink);
-            pack(&mut sink.packed, self.values.iter().map(|value| value % SPLIT_AT), SPLIT_BITS);
-            return;
-        }
-        sink.header.extend_from_slice(&[VALUES_PACKED, width as u8]);
-        put_uvarint(&mut sink.header, least);
-        pack(&mut sink.packed, self.values.iter().map(|value| value - least), width);
     }
 
     fn encode_hex(&self, sink: &mut ColumnSink) {
@@ -124,32 +84,108 @@ impl ColumnBuilder {
     }
 }
 
+impl ColumnEncoder {
+    pub(super) fn encode(&mut self, slot: u8, column: &ColumnValues, sink: &mut ColumnSink) {
+        column.encode_lengths(slot, sink);
+        if slot == SLOT_DIGITS {
+            self.encode_numbers(&column.values, sink);
+        } else {
+            column.encode_hex(sink);
+        }
+    }
+
+    fn encode_numbers(&mut self, values: &[u64], sink: &mut ColumnSink) {
+        let least = values.iter().copied().min().unwrap_or(0);
+        let most = values.iter().copied().max().unwrap_or(0);
+        if least == most {
+            sink.header.push(VALUES_CONSTANT);
+            put_uvarint(&mut sink.header, least);
+            return;
+        }
+        let width = width_of(most - least);
+        let packed_cost = (values.len() * width as usize).div_ceil(8);
+        if self.dictionary.fill(values.iter().copied()) && self.dictionary.cost() < packed_cost {
+            sink.header.push(VALUES_DICTIONARY);
+            self.dictionary.encode(sink);
+            return;
+        }
+        if width > SPLIT_BITS
+            && self.high.fill(values.iter().map(|value| value / SPLIT_AT))
+            && self.high.cost() + (values.len() * SPLIT_BITS as usize).div_ceil(8) < packed_cost
+        {
+            sink.header.push(VALUES_SPLIT);
+            self.high.encode(sink);
+            pack(&mut sink.packed, values.iter().map(|value| value % SPLIT_AT), SPLIT_BITS);
+            return;
+        }
+        sink.header.extend_from_slice(&[VALUES_PACKED, width as u8]);
+        put_uvarint(&mut sink.header, least);
+        pack(&mut sink.packed, values.iter().map(|value| value - least), width);
+    }
+}
+
+/// Places of a dictionary's table: a power of two, four times as many as values at most.
+const TABLE_BITS: u32 = 10;
+
 /// Distinct values and, for each row, which of them it has.
+#[derive(Debug)]
 struct Dictionary {
     values: Vec<u64>,
     idx: Vec<u8>,
     counts: Vec<u32>,
+    /// For each place the number of its value, where `filled` says that it is of this filling.
+    table: Box<[u8; 1 << TABLE_BITS]>,
+    filled: Box<[u32; 1 << TABLE_BITS]>,
+    filling: u32,
+}
+
+impl Default for Dictionary {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            idx: Vec::new(),
+            counts: Vec::new(),
+            table: Box::new([0; 1 << TABLE_BITS]),
+            filled: Box::new([0; 1 << TABLE_BITS]),
+            filling: 0,
+        }
+    }
 }
 
 impl Dictionary {
-    /// `None` where there are too many distinct values.
-    fn of(rows: impl Iterator<Item = u64>) -> Option<Self> {
-        let mut known: HashMap<u64, u8> = HashMap::new();
-        let mut dictionary = Self { values: Vec::new(), idx: Vec::new(), counts: Vec::new() };
-        for value in rows {
-            let next = known.len();
-            let idx = *known.entry(value).or_insert(next as u8);
-            if known.len() > next {
-                if next == DICTIONARY_MAX {
-                    return None;
-                }
-                dictionary.values.push(value);
-                dictionary.counts.push(0);
-            }
-            dictionary.counts[usize::from(idx)] += 1;
-            dictionary.idx.push(idx);
+    /// Takes the values of a column; false where there are too many distinct ones.
+    fn fill(&mut self, rows: impl Iterator<Item = u64>) -> bool {
+        self.values.clear();
+        self.idx.clear();
+        self.counts.clear();
+        if self.filling == u32::MAX {
+            self.filled.fill(0);
+            self.filling = 0;
         }
-        Some(dictionary)
+        self.filling += 1;
+        for value in rows {
+            let Some(idx) = self.number(value) else { return false };
+            self.counts[usize::from(idx)] += 1;
+            self.idx.push(idx);
+        }
+        true
+    }
+
+    fn number(&mut self, value: u64) -> Option<u8> {
+        let mut place = (value.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - TABLE_BITS)) as usize;
+        while self.filled[place] == self.filling {
+            let idx = self.table[place];
+            if self.values[usize::from(idx)] == value {
+                return Some(idx);
+            }
+            place = (place + 1) % (1 << TABLE_BITS);
+        }
+        let next = u8::try_from(self.values.len()).ok()?;
+        self.filled[place] = self.filling;
+        self.table[place] = next;
+        self.values.push(value);
+        self.counts.push(0);
+        Some(next)
     }
 
     /// Bytes that the dictionary and its compressed index take, by the index's entropy.
@@ -278,6 +314,14 @@ impl Column {
             _ => return Err(DecodeError::Invalid("form of values")),
         };
         Ok(Self { slot, rows, lengths, values })
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        let dictionary = match &self.values {
+            Values::Dictionary { values, .. } | Values::Split { high: values, .. } => values.len() * 8,
+            Values::Constant(_) | Values::Packed { .. } | Values::Nibbles { .. } => 0,
+        };
+        size_of::<Self>() + dictionary
     }
 
     fn bits<'a>(&self, data: ColumnData<'a>, at: usize, width: u32) -> Option<Packed<'a>> {

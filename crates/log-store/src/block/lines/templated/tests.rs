@@ -7,7 +7,7 @@ use log_storage_api::{LineFilter, LineFilterOp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::block::{BlockBytes, OpenBlock, encode_block};
+use crate::block::{BlockBytes, BlockEncoder, Compressor, OpenBlock};
 
 fn open(lines: &[String]) -> OpenBlock {
     let rows: Vec<Row<'_>> = lines
@@ -15,8 +15,8 @@ fn open(lines: &[String]) -> OpenBlock {
         .enumerate()
         .map(|(idx, line)| Row { timestamp: idx as i64, line, metadata: &[] })
         .collect();
-    let block = encode_block(&rows);
-    OpenBlock::new(Arc::new(block.meta.clone()), BlockBytes::Memory(Arc::new(block)))
+    let block = BlockEncoder::default().encode(&rows);
+    OpenBlock::new(Arc::new(block.meta.clone()), BlockBytes::Memory(Arc::new(block)), &Arc::default())
 }
 
 /// Lines of a few shapes with numbers of every kind in them.
@@ -82,7 +82,8 @@ proptest! {
 
     #[test]
     fn damaged_sections_are_errors(lines in proptest::collection::vec(line(), 40..80), bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let mut builder = BlockBuilder::new();
+        let mut compressor = Compressor::default();
+        let mut builder = BlockBuilder::new(&mut compressor, Vec::new());
         builder.push(SectionKind::Templates, &bytes, false);
         let sections = builder.sections(lines.len());
         TemplatedLines::decode(&sections, lines.len()).ok();

@@ -33,31 +33,53 @@ pub(crate) fn slot_takes(slot: u8, byte: u8) -> bool {
     }
 }
 
+/// What a byte can be in a word; 0 for what stands between words.
+const DIGIT: u8 = 1;
+const HEX_LOWER: u8 = 2;
+const HEX_UPPER: u8 = 4;
+const LETTER: u8 = 8;
+
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' => HEX_LOWER,
+            b'A'..=b'F' => HEX_UPPER,
+            b'g'..=b'z' | b'G'..=b'Z' => LETTER,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+}
+
 /// Replaces `tokens` by the line's and `key` by its template's key: the line with a marker in place of each token.
 pub(crate) fn tokenize(line: &[u8], tokens: &mut Vec<Token>, key: &mut Vec<u8>) {
     tokens.clear();
     key.clear();
     let mut at = 0;
     let mut copied = 0;
-    while at < line.len() {
-        if !line[at].is_ascii_alphanumeric() {
-            at += 1;
-            continue;
+    // Words without digits hold no token: they are passed over eight bytes at a time.
+    while let Some(digit) = next_digit(line, at) {
+        let (mut start, mut end) = (digit, digit + 1);
+        let mut classes = DIGIT;
+        while start > at && CLASSES[usize::from(line[start - 1])] != 0 {
+            start -= 1;
+            classes |= CLASSES[usize::from(line[start])];
         }
-        let start = at;
-        let mut digits = 0;
-        while at < line.len() && line[at].is_ascii_alphanumeric() {
-            digits += usize::from(line[at].is_ascii_digit());
-            at += 1;
+        while end < line.len() && CLASSES[usize::from(line[end])] != 0 {
+            classes |= CLASSES[usize::from(line[end])];
+            end += 1;
         }
-        if digits == 0 {
-            continue;
-        }
-        let word = &line[start..at];
+        at = end;
         let first = tokens.len();
-        match hex_slot(word, digits) {
-            Some(slot) => tokens.push(Token { slot, start: start as u32, end: at as u32 }),
-            None => push_digits(word, start, tokens),
+        match hex_slot(end - start, classes) {
+            Some(slot) => tokens.push(Token { slot, start: start as u32, end: end as u32 }),
+            None => push_digits(&line[digit..end], digit, tokens),
         }
         for token in &tokens[first..] {
             key.extend_from_slice(&line[copied..token.start as usize]);
@@ -68,12 +90,33 @@ pub(crate) fn tokenize(line: &[u8], tokens: &mut Vec<Token>, key: &mut Vec<u8>) 
     key.extend_from_slice(&line[copied..]);
 }
 
-/// The slot for a word with `digits` digits, if it is a hexadecimal number with letters.
-pub(crate) fn hex_slot(word: &[u8], digits: usize) -> Option<u8> {
-    if digits == word.len() || !(HEX_MIN..=HEX_MAX).contains(&word.len()) {
+/// The first digit at or after `from`.
+fn next_digit(line: &[u8], from: usize) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let mut at = from;
+    while let Some(chunk) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        // A digit differs from '0' by less than ten: adding 0x76 then leaves the highest bit of its byte clear.
+        let distance = u64::from_le_bytes(*chunk) ^ (EACH * 0x30);
+        let others = ((distance & (EACH * 0x7f)) + EACH * 0x76) | distance;
+        let digits = !others & (EACH * 0x80);
+        if digits != 0 {
+            return Some(at + digits.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    (at..line.len()).find(|at| line[*at].is_ascii_digit())
+}
+
+/// The slot for a word with digits and these classes of bytes, if it is a hexadecimal number with letters.
+fn hex_slot(len: usize, classes: u8) -> Option<u8> {
+    if !(HEX_MIN..=HEX_MAX).contains(&len) {
         return None;
     }
-    [SLOT_HEX_LOWER, SLOT_HEX_UPPER].into_iter().find(|slot| word.iter().all(|byte| slot_takes(*slot, *byte)))
+    match classes {
+        c if c == DIGIT | HEX_LOWER => Some(SLOT_HEX_LOWER),
+        c if c == DIGIT | HEX_UPPER => Some(SLOT_HEX_UPPER),
+        _ => None,
+    }
 }
 
 fn push_digits(word: &[u8], offset: usize, tokens: &mut Vec<Token>) {
