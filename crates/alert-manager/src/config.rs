@@ -13,23 +13,42 @@ mod email;
 mod fields;
 pub(crate) use fields::expose;
 mod global;
+mod incidentio;
 mod inhibit;
 mod intervals;
+mod jira;
+mod mattermost;
+mod opsgenie;
 mod pagerduty;
+mod pushover;
 mod receiver;
+mod rocketchat;
 mod route;
 mod slack;
+mod sns;
+mod victorops;
 mod webhook;
+mod wechat;
 
-pub use chat::{DiscordConfig, MsTeamsV2Config, TelegramChat, TelegramConfig};
+pub use chat::{DiscordConfig, MsTeamsConfig, MsTeamsV2Config, TelegramChat, TelegramConfig, WebexConfig};
 pub use email::{EmailConfig, ThreadByDate};
+pub use fields::{Texts, Tree};
 pub use global::Global;
+pub use incidentio::IncidentioConfig;
 pub use inhibit::InhibitRule;
+pub use jira::{JiraApi, JiraConfig, JiraField};
+pub use mattermost::{MattermostAttachment, MattermostConfig, MattermostPriority};
+pub use opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use pagerduty::{PagerdutyConfig, PagerdutyKey};
+pub use pushover::PushoverConfig;
 pub use receiver::{Integration, IntegrationKind, Receiver};
+pub use rocketchat::RocketchatConfig;
 pub use route::{GroupBy, Route};
 pub use slack::{SlackAction, SlackAuth, SlackConfig};
+pub use sns::{Sigv4Config, SnsConfig};
+pub use victorops::VictoropsConfig;
 pub use webhook::WebhookConfig;
+pub use wechat::WechatConfig;
 
 /// A configuration that can be used.
 #[derive(Debug)]

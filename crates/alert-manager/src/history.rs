@@ -56,6 +56,9 @@ pub enum Happening {
         /// The provider's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<String>,
+        /// Why a plain message was sent instead of the template's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        template_error: Option<String>,
         /// Why it was given up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,

@@ -13,6 +13,7 @@ pub mod data;
 pub mod dispatch;
 mod flags;
 mod glob;
+pub mod health;
 pub mod history;
 pub mod inhibitor;
 pub mod manager;

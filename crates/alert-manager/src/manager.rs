@@ -15,6 +15,7 @@ use crate::alert::Alert;
 use crate::config::Config;
 use crate::data::pairs;
 use crate::dispatch::{Action, Dispatcher, Event};
+use crate::health::Health;
 use crate::history::{Happening, History, HistoryEvent};
 use crate::matchers::MatcherMode;
 use crate::metrics::Metrics;
@@ -82,6 +83,7 @@ struct Inner {
     state: State,
     history: History,
     metrics: Metrics,
+    health: Health,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
     settings: Settings,
@@ -132,6 +134,7 @@ impl Manager {
             state: parts.state,
             history: parts.history,
             metrics: parts.metrics,
+            health: Health::default(),
             clock: parts.clock,
             lifecycle: parts.lifecycle,
             settings: parts.settings,
@@ -176,6 +179,16 @@ impl Manager {
     /// The history.
     pub fn history(&self) -> &History {
         &self.0.history
+    }
+
+    /// How the integrations do.
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Why the last reload failed, with file, line and message; none once one has worked.
+    pub fn config_error(&self) -> Option<String> {
+        self.0.lifecycle.last_reload_error()
     }
 
     /// Takes alerts in.
@@ -319,6 +332,7 @@ impl Manager {
 
     fn count_config(&self) {
         let config = Arc::clone(self.dispatcher().config());
+        self.0.health.keep(&config);
         let metrics = &self.0.metrics;
         let hash = crate::alert::Fingerprint::of(&model::Labels::from_pairs([("c", &config.masked)])).0;
         // What a float holds exactly.

@@ -3,7 +3,26 @@
 use telemetry::{Counter, Family, Gauge, Histogram, Registry};
 
 /// The kinds of integrations, for metrics that are there before anything was sent.
-const KINDS: [&str; 7] = ["webhook", "email", "slack", "pagerduty", "telegram", "discord", "msteamsv2"];
+const KINDS: &[&str] = &[
+    "webhook",
+    "email",
+    "slack",
+    "pagerduty",
+    "telegram",
+    "discord",
+    "msteamsv2",
+    "opsgenie",
+    "victorops",
+    "pushover",
+    "wechat",
+    "sns",
+    "webex",
+    "msteams",
+    "jira",
+    "rocketchat",
+    "mattermost",
+    "incidentio",
+];
 const REASONS: [&str; 7] = [
     "other",
     "clientError",
@@ -38,6 +57,7 @@ pub struct Metrics {
     pub(crate) log_maintenance: Counter,
     pub(crate) log_maintenance_errors: Counter,
     pub(crate) history_errors: Counter,
+    pub(crate) template_failures: Family<Counter>,
 }
 
 impl Metrics {
@@ -105,6 +125,11 @@ impl Metrics {
                 "nflog_maintenance_errors_total",
                 "Maintenance runs of the notification log that failed.",
             ),
+            template_failures: family(
+                "notification_template_failures_total",
+                "Messages that were sent plain as their template failed.",
+                &["integration"],
+            ),
             history_errors: counter(
                 "events_dropped_total",
                 "Events that could not be written to the history.",
@@ -115,6 +140,7 @@ impl Metrics {
             metrics.requests.with(&[kind]);
             metrics.requests_failed.with(&[kind]);
             metrics.latency.with(&[kind]);
+            metrics.template_failures.with(&[kind]);
             for reason in REASONS {
                 metrics.notifications_failed.with(&[kind, reason]);
             }

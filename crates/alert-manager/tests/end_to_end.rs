@@ -255,6 +255,7 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
     );
     assert!(server.try_cli(&["healthcheck", "--url", &format!("{}/-/healthy", server.url)]).status.success());
     check_http(&server);
+    check_reload(&server, &file);
     real_amtool(&server);
 }
 
@@ -268,6 +269,27 @@ fn http(url: &str, request: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer comes");
     answer
+}
+
+/// A bad file is told by the status answer until a good one is loaded; a receiver's error until it works.
+fn check_reload(server: &Server, file: &Path) {
+    let good = std::fs::read_to_string(file).expect("the file");
+    let reload = || http(&server.url, "POST /-/reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+    let status = || {
+        let answer = http_get(&server.url, "/api/v1/status/watchbell");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON")
+    };
+    assert_eq!(status()["config_error"], serde_json::Value::Null);
+    std::fs::write(file, good.replace("receiver: team,", "receiver: nobody,")).expect("a file");
+    assert!(reload().contains("500 Internal Server Error"));
+    let error = status()["config_error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.contains("am.yml:2:") && error.contains("undefined receiver \"nobody\""), "{error}");
+    std::fs::write(file, &good).expect("a file");
+    assert!(reload().contains("200 OK"));
+    let status = status();
+    assert_eq!(status["config_error"], serde_json::Value::Null);
+    assert_eq!(status["receivers"][0]["last_error"], serde_json::Value::Null);
 }
 
 fn check_http(server: &Server) {

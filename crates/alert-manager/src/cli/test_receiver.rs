@@ -1,5 +1,6 @@
 //! `test-receiver`
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub(super) async fn run(args: TestReceiverArgs) -> Result<(), Failure> {
         let notifier = Notifier::new(integration, &templates).map_err(Failure::usage)?;
         let outcome = tokio::time::timeout(TIMEOUT, notifier.notify(&message)).await;
         let (ok, answer) = match outcome {
-            Ok(Ok(answer)) => (true, answer),
+            Ok(Ok(told)) => (true, told.answer),
             Ok(Err(error)) => (false, error.to_string()),
             Err(_) => (false, format!("no answer within {} s", TIMEOUT.as_secs())),
         };
@@ -87,5 +88,8 @@ fn message(receiver: &str) -> Message {
         },
         date: now_date(now),
         timeout: TIMEOUT,
+        now,
+        idempotency_key: format!("test-{now}"),
+        memory: BTreeMap::new(),
     }
 }

@@ -119,8 +119,10 @@ impl Dispatcher {
             let told =
                 alerts.iter().filter(|alert| *send_resolved || !alert.is_resolved(now)).cloned().collect();
             let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));
+            let memory = self.log.get(&key).map(|entry| entry.memory.clone()).unwrap_or_default();
             let entry = LogEntry {
                 key,
+                memory,
                 timestamp: now,
                 firing: firing.clone(),
                 resolved: resolved.clone(),

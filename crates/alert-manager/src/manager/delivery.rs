@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::TimestampNs;
+use sha2::{Digest, Sha256};
 
 use super::Manager;
 use crate::data::{AlertData, Data, Pairs, common, pairs};
 use crate::dispatch::{Delivered, Event, Notification};
 use crate::history::Happening;
-use crate::notify::{Message, Notifier, NotifyError};
+use crate::notification_log::LogEntry;
+use crate::notify::{Message, Notifier, NotifyError, Told};
 use crate::times::rfc3339;
 
 /// The wait after the first failure; it grows by half each time.
@@ -33,7 +35,21 @@ fn message(notification: &Notification, external_url: &str) -> Message {
         external_url: external_url.to_owned(),
         alerts,
     };
-    Message { group_key: notification.group_key.clone(), data, date: now_date(now), timeout: Duration::ZERO }
+    Message {
+        group_key: notification.group_key.clone(),
+        data,
+        date: now_date(now),
+        timeout: Duration::ZERO,
+        now,
+        idempotency_key: idempotency_key(&notification.entry),
+        memory: notification.entry.memory.clone(),
+    }
+}
+
+/// The same for all attempts to tell the same, also after a restart, and another one for what is told next.
+fn idempotency_key(entry: &LogEntry) -> String {
+    let text = format!("{} {} {:?} {:?}", entry.key, entry.timestamp, entry.firing, entry.resolved);
+    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `2026-11-22`
@@ -43,7 +59,7 @@ pub fn now_date(now: TimestampNs) -> String {
 
 struct Outcome {
     attempts: u32,
-    result: Result<Option<String>, NotifyError>,
+    result: Result<Option<Told>, NotifyError>,
 }
 
 impl Manager {
@@ -59,15 +75,19 @@ impl Manager {
             }
         };
         let mut entry = None;
-        if outcome.result.is_ok() {
-            let (state, stored) = (self.0.state.clone(), notification.entry.clone());
+        if let Ok(told) = &outcome.result {
+            let mut sent = notification.entry.clone();
+            if let Some(told) = told {
+                sent.memory.clone_from(&told.memory);
+            }
+            let (state, stored) = (self.0.state.clone(), sent.clone());
             let storing = tokio::task::spawn_blocking(move || state.put_entry(&stored)).await;
             if let Ok(Err(error)) = &storing {
                 let error = service::error_chain(error);
                 tracing::error!(error, "a notification was sent but cannot be logged: it may be sent again");
             }
             // It was sent, whether or not that can be stored: within this process it is not sent again.
-            entry = Some(notification.entry.clone());
+            entry = Some(sent);
         }
         // Counted once it is logged, so that who sees the count may kill us.
         self.note(kind.unwrap_or("none"), &notification, &outcome, started);
@@ -106,10 +126,15 @@ impl Manager {
             let took = self.0.clock.monotonic().saturating_sub(began);
             self.0.metrics.requests.with(&[kind]).inc();
             self.0.metrics.latency.with(&[kind]).observe(took.as_secs_f64());
+            let id = (notification.receiver.clone(), kind, notifier.integration().idx);
             let error = match result {
-                Ok(answer) => return Outcome { attempts, result: Ok(Some(answer)) },
+                Ok(told) => {
+                    self.0.health.succeeded(&id, self.now());
+                    return Outcome { attempts, result: Ok(Some(told)) };
+                }
                 Err(error) => error,
             };
+            self.0.health.failed(&id, &error.message, self.now());
             self.0.metrics.requests_failed.with(&[kind]).inc();
             let left_ns = notification.deadline - self.now();
             if !error.retry || left_ns <= i64::try_from(backoff.as_nanos()).unwrap_or(i64::MAX) {
@@ -157,6 +182,16 @@ impl Manager {
                 "notification given up until the next flush"
             );
         }
+        let told = outcome.result.as_ref().ok().and_then(Option::as_ref);
+        if let Some(error) = told.and_then(|told| told.template_error.as_ref()) {
+            metrics.template_failures.with(&[kind]).inc();
+            tracing::error!(
+                receiver = notification.receiver,
+                integration = kind,
+                error,
+                "a template has failed, a plain message was sent"
+            );
+        }
         let resolved = notification.alerts.iter().filter(|alert| alert.is_resolved(notification.now)).count();
         self.record(
             self.now(),
@@ -169,7 +204,8 @@ impl Manager {
                 resolved,
                 attempts: outcome.attempts,
                 took_ms: self.0.clock.monotonic().saturating_sub(started).as_millis() as u64,
-                answer: outcome.result.as_ref().ok().cloned().flatten(),
+                answer: told.map(|told| told.answer.clone()),
+                template_error: told.and_then(|told| told.template_error.clone()),
                 error: error.map(ToString::to_string),
             },
         );
