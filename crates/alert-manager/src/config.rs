@@ -41,7 +41,7 @@ pub use mattermost::{MattermostAttachment, MattermostConfig, MattermostPriority}
 pub use opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use pagerduty::{PagerdutyConfig, PagerdutyKey};
 pub use pushover::PushoverConfig;
-pub use receiver::{Integration, IntegrationKind, Receiver};
+pub use receiver::{Fallback, Integration, IntegrationKind, Receiver};
 pub use rocketchat::RocketchatConfig;
 pub use route::{GroupBy, Route};
 pub use slack::{SlackAction, SlackAuth, SlackConfig};
@@ -99,6 +99,11 @@ impl Config {
         let receivers = read_receivers(&map, &global)?;
         let intervals = intervals::read(&map)?;
         let names: HashSet<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
+        let fallbacks = receivers.iter().filter_map(|receiver| receiver.fallback.as_ref());
+        if let Some(unknown) = fallbacks.map(|one| &one.receiver).find(|name| !names.contains(name.as_str()))
+        {
+            return Err(map.error(format_args!("undefined receiver {unknown:?} used as fallback")));
+        }
         let Some(route) = map.optional("route") else {
             return Err(map.error("no route provided in config"));
         };
@@ -132,7 +137,12 @@ impl Config {
 
     /// The names of receivers that some route names.
     pub fn used_receivers(&self) -> HashSet<&str> {
-        self.routes.iter().map(|route| route.receiver.as_str()).collect()
+        let mut used: HashSet<&str> = self.routes.iter().map(|route| route.receiver.as_str()).collect();
+        let fallbacks = self.receivers.iter().filter(|receiver| used.contains(receiver.name.as_str()));
+        let fallbacks: Vec<&str> =
+            fallbacks.filter_map(|receiver| Some(receiver.fallback.as_ref()?.receiver.as_str())).collect();
+        used.extend(fallbacks);
+        used
     }
 
     /// The files that the template patterns name, sorted within each pattern. Blocks.

@@ -1,6 +1,6 @@
 //! The state machine with the world around it: store, history, receivers, time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,15 +20,21 @@ use crate::history::{Happening, History, HistoryEvent};
 use crate::matchers::MatcherMode;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
+use crate::outbox::{Outbox, Parcel};
 use crate::silences::{Silence, SilenceError};
 use crate::state::State;
 use crate::templates::Templates;
 use crate::times::as_seconds;
 
+mod acks;
 mod delivery;
+mod explain;
 mod maintenance;
+mod outbox;
 
+pub use acks::{AckBy, AckTarget};
 pub use delivery::now_date;
+pub use explain::Tested;
 
 /// Notifications that are on their way at a time.
 const DELIVERIES_MAX: usize = 500;
@@ -42,6 +48,10 @@ pub struct Parts {
     pub dispatcher: Dispatcher,
     /// The store.
     pub state: State,
+    /// What has not arrived yet.
+    pub parcels: Vec<Parcel>,
+    /// What links are signed with.
+    pub secret: Vec<u8>,
     /// The history.
     pub history: History,
     /// The metrics.
@@ -69,6 +79,10 @@ pub struct Settings {
     pub maintenance_interval: Duration,
     /// How often resolved alerts are forgotten.
     pub alerts_gc_interval: Duration,
+    /// How long it is tried to tell somebody, in ns.
+    pub outbox_retention_ns: i64,
+    /// After how long a receiver that fails is an alert of its own, in ns; 0: never.
+    pub failing_alert_after_ns: i64,
     /// Whether changes of silences are logged.
     pub log_silences: bool,
 }
@@ -88,6 +102,12 @@ struct Inner {
     lifecycle: Lifecycle,
     settings: Settings,
     receivers: RwLock<Receivers>,
+    outbox: Mutex<Outbox>,
+    /// Keys by which somebody is being told.
+    busy: Mutex<HashSet<String>>,
+    /// Tells that a key is no longer busy.
+    released: Notify,
+    secret: Vec<u8>,
     /// Wakes the ticker when a group is due earlier than it thought.
     wake: Notify,
     deliveries: Semaphore,
@@ -139,6 +159,10 @@ impl Manager {
             lifecycle: parts.lifecycle,
             settings: parts.settings,
             receivers: RwLock::new(receivers),
+            outbox: Mutex::default(),
+            busy: Mutex::default(),
+            released: Notify::new(),
+            secret: parts.secret,
             wake: Notify::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             silence_changes: AsyncMutex::new(()),
@@ -146,9 +170,25 @@ impl Manager {
             history_writing: tokio::sync::Mutex::default(),
             started_at,
         }));
+        manager.restore_outbox(parts.parcels);
         manager.count_config();
         manager.collect_at_scrapes();
         manager
+    }
+
+    fn restore_outbox(&self, parcels: Vec<Parcel>) {
+        let now = self.now();
+        let mut dispatcher = self.dispatcher();
+        let mut outbox = self.0.outbox.lock();
+        for mut parcel in parcels {
+            dispatcher.await_arrival(&parcel.letter.group_key, parcel.key());
+            outbox.put(&mut parcel, now);
+        }
+    }
+
+    /// What has not arrived yet.
+    pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.0.outbox.lock()
     }
 
     /// The time.

@@ -10,7 +10,9 @@ use http_client::{
     Url,
 };
 use model::TimestampNs;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::config::{Integration, IntegrationKind};
 use crate::data::Data;
@@ -24,6 +26,7 @@ mod mattermost;
 mod msteams;
 mod opsgenie;
 mod pagerduty;
+mod preview;
 mod pushover;
 mod render;
 mod rocketchat;
@@ -31,15 +34,21 @@ pub(crate) mod sigv4;
 mod slack;
 mod sns;
 mod telegram;
+mod test_message;
 mod victorops;
 mod webex;
 mod webhook;
 mod wechat;
 
+pub use preview::Preview;
 use render::Render;
+pub use test_message::{TEST_TIMEOUT, test_message};
 
 /// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 8 << 10;
+
+/// Attempts by one integration at a time: one that hangs leaves room for others.
+const ATTEMPTS_MAX: usize = 50;
 
 /// Our name to others.
 pub const USER_AGENT: &str = concat!("Alertmanager/", env!("CARGO_PKG_VERSION"));
@@ -118,6 +127,8 @@ pub struct Notifier {
     templates: Arc<Templates>,
     /// A token that a provider gave us.
     token: Arc<wechat::Token>,
+    /// Attempts at a time.
+    permits: Arc<Semaphore>,
 }
 
 impl Notifier {
@@ -131,12 +142,18 @@ impl Notifier {
             client,
             templates: Arc::clone(templates),
             token: Arc::default(),
+            permits: Arc::new(Semaphore::new(ATTEMPTS_MAX)),
         })
     }
 
     /// The integration.
     pub fn integration(&self) -> &Integration {
         &self.integration
+    }
+
+    /// The places for attempts under way.
+    pub fn permits(&self) -> &Semaphore {
+        &self.permits
     }
 
     /// Tells; what is told has the provider's own words.
@@ -149,10 +166,29 @@ impl Notifier {
             let Some(client) = &self.client else {
                 return Err(NotifyError::permanent("this integration has no HTTP client"));
             };
-            let sender = Sender { client, message, render };
+            let sender = Sender { client, message, render, dry: None };
             (self.notify_over_http(&sender, &mut memory).await?, sender.render.failure())
         };
         Ok(Told { answer, memory, template_error })
+    }
+
+    /// What would be sent. Where a provider is asked first, as if it knew nothing of the group.
+    pub async fn preview(&self, message: &Message) -> Result<Vec<Preview>, NotifyError> {
+        let render = Render::new(&self.templates, &message.data);
+        if let IntegrationKind::Email(config) = &self.integration.kind {
+            let mail = email::compose(config, message, &render)?;
+            return Ok(vec![Preview::of_mail(&config.smarthost, &mail.formatted())]);
+        }
+        let Some(client) = &self.client else {
+            return Err(NotifyError::permanent("this integration has no HTTP client"));
+        };
+        let requests = Mutex::default();
+        let sender = Sender { client, message, render, dry: Some(&requests) };
+        // A token that only a preview was given must not be used.
+        let own = Self { token: Arc::default(), ..self.clone() };
+        own.notify_over_http(&sender, &mut message.memory.clone()).await?;
+        drop(sender);
+        Ok(requests.into_inner())
     }
 
     async fn notify_over_http(
@@ -199,6 +235,8 @@ struct Sender<'m> {
     client: &'m HttpClient,
     message: &'m Message,
     render: Render<'m>,
+    /// Where requests go that are not sent.
+    dry: Option<&'m Mutex<Vec<Preview>>>,
 }
 
 impl Sender<'_> {
@@ -270,6 +308,10 @@ impl Sender<'_> {
     ) -> Result<(StatusCode, String), NotifyError> {
         if let Ok(key) = HeaderValue::from_str(&self.message.idempotency_key) {
             request.headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(dry) = self.dry {
+            dry.lock().push(Preview::of(&request));
+            return Ok((StatusCode::OK, preview::GOOD_ANSWER.to_owned()));
         }
         let response = self.client.send(request).await?;
         let status = response.status();

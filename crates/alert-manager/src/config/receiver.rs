@@ -1,6 +1,7 @@
 //! A receiver and its integrations.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use config::{Map, Node, Reported};
 use http_client::HttpClientConfig;
@@ -28,8 +29,19 @@ pub struct Receiver {
     pub name: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Who is told where this one cannot be reached.
+    pub fallback: Option<Fallback>,
     /// All of these are told.
     pub integrations: Vec<Integration>,
+}
+
+/// Who takes over, and after how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The other receiver.
+    pub receiver: String,
+    /// For how long a notification does not arrive.
+    pub after: Duration,
 }
 
 /// One way to tell somebody.
@@ -146,6 +158,7 @@ impl Receiver {
         if labels.get("name").is_some_and(|label| *label != name) {
             return Err(node.error(format_args!("label \"name\" must be the receiver's name {name:?}")));
         }
+        let fallback = map.read("fallback", read_fallback)?;
         let mut integrations = Vec::new();
         read_kind(&map, "webhook_configs", true, &mut integrations, |map| {
             WebhookConfig::read(map, global).map(IntegrationKind::Webhook)
@@ -170,8 +183,21 @@ impl Receiver {
         })?;
         read_further(&map, global, &mut integrations)?;
         map.finish()?;
-        Ok(Self { name, labels, integrations })
+        if fallback.as_ref().is_some_and(|fallback| fallback.receiver == name) {
+            return Err(node.error("a receiver cannot be its own fallback"));
+        }
+        Ok(Self { name, labels, fallback, integrations })
     }
+}
+
+fn read_fallback(node: &Node) -> Result<Fallback, Reported> {
+    let map = node.map()?;
+    let fallback = Fallback {
+        receiver: map.required("receiver")?.non_empty_string()?,
+        after: map.read_or("after", Duration::from_secs(900), Node::duration)?,
+    };
+    map.finish()?;
+    Ok(fallback)
 }
 
 /// The kinds that fewer have.

@@ -203,6 +203,9 @@ fn further_receivers_are_checked() {
         ),
         ("webhook_configs: [{url: 'http://x', payload: {a: '{{ nope }}'}}]", "am.yml:4:"),
         ("opsgenie_configs: [null]", "must not be null"),
+        ("fallback: {receiver: r}", "its own fallback"),
+        ("fallback: {receiver: nobody}", "undefined receiver \"nobody\" used as fallback"),
+        ("fallback: {after: 5m}", "required key \"receiver\" is missing"),
     ] {
         let text = format!("route: {{receiver: r}}\nreceivers:\n- name: r\n  {integration}\n");
         let error = load(&text).expect_err(integration);

@@ -33,7 +33,7 @@ pub(super) async fn send(
     Ok(format!("{}: {}", response.code(), lines.join(" ")))
 }
 
-fn compose(
+pub(super) fn compose(
     config: &EmailConfig,
     message: &Message,
     render: &Render<'_>,
