@@ -17,6 +17,7 @@ mod acks;
 mod alerts;
 mod explain;
 mod extra;
+mod preview;
 mod query;
 mod receivers;
 mod silences;
@@ -51,6 +52,7 @@ impl Api {
             .route("/explain", axum::routing::post(explain::explain))
             .route("/receivers", get(receivers::list))
             .route("/receivers/{name}/test", axum::routing::post(explain::test_receiver))
+            .route("/silences/preview", axum::routing::post(preview::silence))
             .route("/outbox", get(receivers::outbox))
             .route("/acks", get(acks::list).post(acks::post))
             .route("/acks/{fingerprint}", axum::routing::delete(acks::delete))

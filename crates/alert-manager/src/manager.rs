@@ -31,6 +31,7 @@ mod delivery;
 mod explain;
 mod maintenance;
 mod outbox;
+mod silences;
 
 pub use acks::{AckBy, AckTarget};
 pub use delivery::now_date;

@@ -243,6 +243,45 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
         assert!(begun.elapsed() < PATIENCE, "{metrics}");
         thread::sleep(Duration::from_millis(50));
     }
+    let preview = |matcher: &str| {
+        let body = format!("{{\"matchers\":[\"{matcher}\"]}}");
+        let head =
+            format!("POST /api/watchbell/v1/silences/preview HTTP/1.0\r\nContent-Length: {}", body.len());
+        http(&server.url, &format!("{head}\r\n\r\n{body}"))
+    };
+    let shown = preview("instance=~a|b");
+    assert!(shown.contains("\"firing\":[{") && shown.contains("\"times\":1"), "{shown}");
+    assert!(preview("instance=~.*").contains("400 Bad Request"));
+    // It ends with the alert that it mutes.
+    let own = server.cli(&["silence", "add", "Brief", "-c", "x", "--until-resolved", "--warn-before", "5m"]);
+    server.cli(&[
+        "alert",
+        "add",
+        "Brief",
+        "--end",
+        "2020-01-01T00:00:01Z",
+        "--start",
+        "2020-01-01T00:00:00Z",
+    ]);
+    let path = format!("/api/v2/silence/{}", own.trim());
+    wait_for(&server, &path, |silence| silence["status"]["state"] == "expired");
+    let bad = server.try_cli(&["silence", "add", "Brief", "-c", "x", "--recurrence", "never"]);
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("watchbell_recurrence"));
+    let weekly = server.cli(&[
+        "silence",
+        "add",
+        "Weekly",
+        "-c",
+        "x",
+        "--recurrence",
+        "sunday 01:00-02:00 Europe/Berlin",
+    ]);
+    let updated = server.cli(&["silence", "update", "-d", "9h", "-c", "longer", weekly.trim()]);
+    assert_eq!(updated, weekly);
+    let list = dir.path().join("silences.json");
+    std::fs::write(&list, server.cli(&["silence", "query", "Weekly", "-o", "json"])).expect("a file");
+    let imported = server.cli(&["silence", "import", "-f", &list.display().to_string()]);
+    assert!(imported != weekly && imported.len() == weekly.len(), "{imported}");
     drop(server);
 
     // Killed. Started again, it knows the silence and tells nobody twice.

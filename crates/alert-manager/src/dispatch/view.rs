@@ -166,6 +166,15 @@ impl Dispatcher {
         Some((group.alerts.len(), group.next_flush))
     }
 
+    /// How many alerts match and fire, and how many match and are resolved.
+    pub fn count_matching(&self, matchers: &MatcherSet, now: TimestampNs) -> (usize, usize) {
+        let matching = self.alerts.values().filter(|stored| matchers.matches(&stored.alert.labels));
+        let (resolved, all) = matching.fold((0, 0), |(resolved, all), stored| {
+            (resolved + usize::from(stored.alert.is_resolved(now)), all + 1)
+        });
+        (all - resolved, resolved)
+    }
+
     /// The alerts that fire among those that are meant, by fingerprint.
     pub fn firing(&self, target: &AckTarget, now: TimestampNs) -> Vec<Arc<Alert>> {
         let mut found: Vec<Arc<Alert>> = match target {

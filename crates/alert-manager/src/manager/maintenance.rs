@@ -10,6 +10,8 @@ use crate::silences::SilenceState;
 
 /// The longest sleep: a clock that was set back must not stop the ticker.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How often silences are asked what they wish for.
+const SILENCES_EVERY: Duration = Duration::from_secs(5);
 /// How often the history is written and synced.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
 
@@ -79,6 +81,7 @@ impl Manager {
         let stopping = self.0.lifecycle.stopping().clone();
         let settings = self.0.settings.clone();
         let mut alerts = tokio::time::interval(settings.alerts_gc_interval.max(Duration::from_millis(100)));
+        let mut silences = tokio::time::interval(SILENCES_EVERY);
         let mut state = tokio::time::interval(settings.maintenance_interval.max(Duration::from_millis(100)));
         loop {
             tokio::select! {
@@ -86,6 +89,7 @@ impl Manager {
                     let now = self.now();
                     self.dispatcher().collect_garbage(now);
                 }
+                _ = silences.tick() => self.look_after_silences().await,
                 _ = state.tick() => self.forget_old().await,
                 () = stopping.cancelled() => return,
             }
