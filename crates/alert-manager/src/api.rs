@@ -13,9 +13,13 @@ use tokio::sync::Semaphore;
 
 use crate::manager::Manager;
 
+mod acks;
 mod alerts;
+mod explain;
 mod extra;
+mod preview;
 mod query;
+mod receivers;
 mod silences;
 mod status;
 
@@ -42,7 +46,17 @@ impl Api {
             .route("/alerts/groups", get(alerts::groups))
             .route("/silences", get(silences::list).post(silences::post))
             .route("/silence/{id}", get(silences::get).delete(silences::delete));
-        let own = Router::new().route("/history", get(extra::history)).route("/route", get(extra::route));
+        let own = Router::new()
+            .route("/history", get(extra::history))
+            .route("/route", get(extra::route))
+            .route("/explain", axum::routing::post(explain::explain))
+            .route("/receivers", get(receivers::list))
+            .route("/receivers/{name}/test", axum::routing::post(explain::test_receiver))
+            .route("/silences/preview", axum::routing::post(preview::silence))
+            .route("/outbox", get(receivers::outbox))
+            .route("/acks", get(acks::list).post(acks::post))
+            .route("/acks/{fingerprint}", axum::routing::delete(acks::delete))
+            .route("/ack", get(acks::page).post(acks::from_page));
         Router::new()
             .nest("/api/v2", v2)
             .nest("/api/watchbell/v1", own)

@@ -50,6 +50,8 @@ impl AlertManager {
             retention_ns: ns(flags.retention),
             maintenance_interval: flags.maintenance_interval,
             alerts_gc_interval: flags.alerts_gc_interval,
+            outbox_retention_ns: ns(flags.outbox_retention),
+            failing_alert_after_ns: ns(flags.failing_alert_after),
             log_silences: flags.log_silences,
         };
         warn_of_cluster(&flags);
@@ -132,15 +134,19 @@ fn open(
     for entry in state.log().map_err(Failure::runtime)? {
         log.apply(entry);
     }
+    let parcels = state.parcels().map_err(Failure::runtime)?;
+    let secret = state.secret().map_err(Failure::runtime)?;
+    let acks = state.acks().map_err(Failure::runtime)?;
     let not_before: TimestampNs = clock.now_ns() + ns(flags.start_delay);
     let options = DispatchOptions {
         retention_ns: settings.retention_ns,
         per_alertname_max: flags.per_alertname_limit,
         not_before,
     };
-    let dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
+    let mut dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
+    dispatcher.acks.apply(acks);
     let metrics = Metrics::register(registry);
-    let parts = Parts { dispatcher, state, history, metrics, clock, lifecycle, settings };
+    let parts = Parts { dispatcher, state, parcels, secret, history, metrics, clock, lifecycle, settings };
     Ok(Manager::new(parts, receivers))
 }
 

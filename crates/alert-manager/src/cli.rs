@@ -9,8 +9,10 @@ use service::Failure;
 
 mod alerts;
 mod client;
+mod explain;
 mod routes;
 mod silences;
+mod template;
 mod test_receiver;
 
 /// What the program does besides serving.
@@ -25,6 +27,11 @@ pub enum Command {
     /// Show and test the routing of a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Say why an alert is told to whom, or to nobody
+    Explain(explain::Explain),
+    /// Work with templates
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     /// Send a test notification to a receiver and print the provider's answer
     TestReceiver(TestReceiverArgs),
 }
@@ -88,6 +95,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             if remote.output == Output::Json { print_json(&status["config"]) } else { print(&text) }
         }
         Command::Config(ConfigCommand::Routes(command)) => routes::run(command),
+        Command::Explain(command) => explain::run(command).await,
+        Command::Template(command) => template::run(command),
         Command::TestReceiver(args) => test_receiver::run(args).await,
     }
 }

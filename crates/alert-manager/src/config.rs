@@ -13,23 +13,42 @@ mod email;
 mod fields;
 pub(crate) use fields::expose;
 mod global;
+mod incidentio;
 mod inhibit;
 mod intervals;
+mod jira;
+mod mattermost;
+mod opsgenie;
 mod pagerduty;
+mod pushover;
 mod receiver;
+mod rocketchat;
 mod route;
 mod slack;
+mod sns;
+mod victorops;
 mod webhook;
+mod wechat;
 
-pub use chat::{DiscordConfig, MsTeamsV2Config, TelegramChat, TelegramConfig};
+pub use chat::{DiscordConfig, MsTeamsConfig, MsTeamsV2Config, TelegramChat, TelegramConfig, WebexConfig};
 pub use email::{EmailConfig, ThreadByDate};
+pub use fields::{Texts, Tree};
 pub use global::Global;
+pub use incidentio::IncidentioConfig;
 pub use inhibit::InhibitRule;
+pub use jira::{JiraApi, JiraConfig, JiraField};
+pub use mattermost::{MattermostAttachment, MattermostConfig, MattermostPriority};
+pub use opsgenie::{OpsgenieConfig, OpsgenieResponder};
 pub use pagerduty::{PagerdutyConfig, PagerdutyKey};
-pub use receiver::{Integration, IntegrationKind, Receiver};
+pub use pushover::PushoverConfig;
+pub use receiver::{Fallback, Integration, IntegrationKind, Receiver};
+pub use rocketchat::RocketchatConfig;
 pub use route::{GroupBy, Route};
 pub use slack::{SlackAction, SlackAuth, SlackConfig};
+pub use sns::{Sigv4Config, SnsConfig};
+pub use victorops::VictoropsConfig;
 pub use webhook::WebhookConfig;
+pub use wechat::WechatConfig;
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -80,6 +99,11 @@ impl Config {
         let receivers = read_receivers(&map, &global)?;
         let intervals = intervals::read(&map)?;
         let names: HashSet<&str> = receivers.iter().map(|receiver| receiver.name.as_str()).collect();
+        let fallbacks = receivers.iter().filter_map(|receiver| receiver.fallback.as_ref());
+        if let Some(unknown) = fallbacks.map(|one| &one.receiver).find(|name| !names.contains(name.as_str()))
+        {
+            return Err(map.error(format_args!("undefined receiver {unknown:?} used as fallback")));
+        }
         let Some(route) = map.optional("route") else {
             return Err(map.error("no route provided in config"));
         };
@@ -113,7 +137,12 @@ impl Config {
 
     /// The names of receivers that some route names.
     pub fn used_receivers(&self) -> HashSet<&str> {
-        self.routes.iter().map(|route| route.receiver.as_str()).collect()
+        let mut used: HashSet<&str> = self.routes.iter().map(|route| route.receiver.as_str()).collect();
+        let fallbacks = self.receivers.iter().filter(|receiver| used.contains(receiver.name.as_str()));
+        let fallbacks: Vec<&str> =
+            fallbacks.filter_map(|receiver| Some(receiver.fallback.as_ref()?.receiver.as_str())).collect();
+        used.extend(fallbacks);
+        used
     }
 
     /// The files that the template patterns name, sorted within each pattern. Blocks.

@@ -34,6 +34,9 @@ pub struct Data {
     pub common_annotations: Pairs,
     /// The route's labels.
     pub route_labels: Pairs,
+    /// Where the group is acknowledged; not in the original's payloads.
+    #[serde(skip)]
+    pub ack_url: String,
     /// Where we are.
     #[serde(rename = "externalURL")]
     pub external_url: String,
@@ -124,6 +127,7 @@ impl Object for DataObject {
             "CommonLabels" => pairs_value(&data.common_labels),
             "CommonAnnotations" => pairs_value(&data.common_annotations),
             "RouteLabels" => pairs_value(&data.route_labels),
+            "AckURL" => Value::from(data.ack_url.as_str()),
             "ExternalURL" => Value::from(data.external_url.as_str()),
             _ => return None,
         })

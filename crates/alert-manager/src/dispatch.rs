@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use model::{Labels, TimestampNs};
 
+use crate::acks::Acks;
 use crate::alert::{Alert, Fingerprint};
 use crate::config::{Config, Route};
 use crate::inhibitor::Inhibitor;
@@ -20,6 +21,9 @@ mod flush;
 mod view;
 
 pub use view::{AlertFilter, AlertView};
+
+/// The alert that a receiver fails; its label `receiver` names it.
+pub const FAILING_ALERT: &str = "WatchbellReceiverFailing";
 
 /// A group's number; not used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,7 +69,7 @@ pub enum Action {
     },
     /// Alerts were kept back.
     Suppressed {
-        /// `inhibition`, `silence`, `mute_time_interval` or `active_time_interval`.
+        /// `inhibition`, `silence`, `mute_time_interval`, `active_time_interval` or `acknowledgement`.
         reason: &'static str,
         /// How many.
         alerts: usize,
@@ -152,6 +156,10 @@ pub struct Dispatcher {
     inhibitor: Inhibitor,
     /// The silences.
     pub silences: Silences,
+    /// By group, the keys of what has not arrived yet: such a group keeps what is resolved.
+    awaited: HashMap<String, BTreeSet<String>>,
+    /// The acknowledgements.
+    pub acks: Acks,
     /// The notification log.
     pub log: NotificationLog,
 }
@@ -176,6 +184,8 @@ impl Dispatcher {
             next_group: 0,
             inhibitor,
             silences,
+            awaited: HashMap::new(),
+            acks: Acks::default(),
             log,
         }
     }
@@ -323,7 +333,7 @@ impl Dispatcher {
             return;
         };
         let resolving = std::mem::take(&mut group.resolving);
-        if group.failed {
+        if group.failed || self.awaited.contains_key(&group.key) {
             return;
         }
         for (fingerprint, updated_at) in resolving {
@@ -334,6 +344,19 @@ impl Dispatcher {
         if group.alerts.is_empty() {
             self.remove_group(id);
         }
+    }
+
+    /// A notification of a group has not arrived.
+    pub fn await_arrival(&mut self, group_key: &str, key: &str) {
+        self.awaited.entry(group_key.to_owned()).or_default().insert(key.to_owned());
+    }
+
+    /// It has arrived, or it was given up.
+    pub fn settle(&mut self, key: &str) {
+        self.awaited.retain(|_, keys| {
+            keys.remove(key);
+            !keys.is_empty()
+        });
     }
 
     fn reload(&mut self, config: Arc<Config>, now: TimestampNs) {

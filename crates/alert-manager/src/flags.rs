@@ -44,6 +44,12 @@ pub struct Flags {
     /// Largest silence in bytes; 0: no limit
     #[arg(long = "silences.max-silence-size-bytes", default_value_t = 0)]
     pub max_silence_bytes: usize,
+    /// How long a notification that does not arrive is tried again
+    #[arg(long = "outbox.retention", default_value = "24h", value_parser = duration)]
+    pub outbox_retention: Duration,
+    /// After how long a receiver that fails becomes an alert of its own; 0: never
+    #[arg(long = "receivers.failing-alert-after", default_value = "5m", value_parser = duration)]
+    pub failing_alert_after: Duration,
     /// Log changes of silences
     #[arg(long = "log.silences")]
     pub log_silences: bool,

@@ -56,9 +56,47 @@ pub enum Happening {
         /// The provider's answer.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answer: Option<String>,
+        /// Why a plain message was sent instead of the template's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        template_error: Option<String>,
         /// Why it was given up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+    },
+    /// A notification was given up for good.
+    NotificationLost {
+        /// The receiver.
+        receiver: String,
+        /// The kind of integration.
+        integration: String,
+        /// The group's key.
+        group_key: String,
+        /// How many alerts it told as firing.
+        firing: usize,
+        /// How many alerts it told as resolved.
+        resolved: usize,
+        /// How many attempts were made.
+        attempts: u32,
+        /// Why.
+        error: String,
+    },
+    /// Somebody has taken an alert on.
+    Acknowledged {
+        /// The alert's hash.
+        fingerprint: String,
+        /// The alert's labels.
+        labels: BTreeMap<String, String>,
+        /// Who.
+        owner: String,
+        /// What is said about it.
+        comment: String,
+        /// Until when, in ns since the epoch.
+        expires_at: TimestampNs,
+    },
+    /// An acknowledgement was taken back.
+    AcknowledgementRemoved {
+        /// The alert's hash.
+        fingerprint: String,
     },
     /// A silence was made or changed.
     SilenceChanged {

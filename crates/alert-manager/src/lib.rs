@@ -4,6 +4,7 @@
 //! without I/O; [`manager::Manager`] gives it time, store and receivers. A notification counts as sent once the
 //! notification log on disk says so, so that a restart tells nobody twice.
 
+pub mod acks;
 pub mod alert;
 pub mod api;
 mod app;
@@ -11,15 +12,19 @@ mod cli;
 pub mod config;
 pub mod data;
 pub mod dispatch;
+pub mod explain;
 mod flags;
 mod glob;
+pub mod health;
 pub mod history;
 pub mod inhibitor;
+pub mod letter;
 pub mod manager;
 pub mod matchers;
 pub mod metrics;
 pub mod notification_log;
 pub mod notify;
+pub mod outbox;
 mod program;
 pub mod routing;
 pub mod silences;

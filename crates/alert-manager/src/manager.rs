@@ -1,6 +1,6 @@
 //! The state machine with the world around it: store, history, receivers, time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,19 +15,27 @@ use crate::alert::Alert;
 use crate::config::Config;
 use crate::data::pairs;
 use crate::dispatch::{Action, Dispatcher, Event};
+use crate::health::Health;
 use crate::history::{Happening, History, HistoryEvent};
 use crate::matchers::MatcherMode;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
+use crate::outbox::{Outbox, Parcel};
 use crate::silences::{Silence, SilenceError};
 use crate::state::State;
 use crate::templates::Templates;
 use crate::times::as_seconds;
 
+mod acks;
 mod delivery;
+mod explain;
 mod maintenance;
+mod outbox;
+mod silences;
 
+pub use acks::{AckBy, AckTarget};
 pub use delivery::now_date;
+pub use explain::Tested;
 
 /// Notifications that are on their way at a time.
 const DELIVERIES_MAX: usize = 500;
@@ -41,6 +49,10 @@ pub struct Parts {
     pub dispatcher: Dispatcher,
     /// The store.
     pub state: State,
+    /// What has not arrived yet.
+    pub parcels: Vec<Parcel>,
+    /// What links are signed with.
+    pub secret: Vec<u8>,
     /// The history.
     pub history: History,
     /// The metrics.
@@ -68,6 +80,10 @@ pub struct Settings {
     pub maintenance_interval: Duration,
     /// How often resolved alerts are forgotten.
     pub alerts_gc_interval: Duration,
+    /// How long it is tried to tell somebody, in ns.
+    pub outbox_retention_ns: i64,
+    /// After how long a receiver that fails is an alert of its own, in ns; 0: never.
+    pub failing_alert_after_ns: i64,
     /// Whether changes of silences are logged.
     pub log_silences: bool,
 }
@@ -82,10 +98,17 @@ struct Inner {
     state: State,
     history: History,
     metrics: Metrics,
+    health: Health,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
     settings: Settings,
     receivers: RwLock<Receivers>,
+    outbox: Mutex<Outbox>,
+    /// Keys by which somebody is being told.
+    busy: Mutex<HashSet<String>>,
+    /// Tells that a key is no longer busy.
+    released: Notify,
+    secret: Vec<u8>,
     /// Wakes the ticker when a group is due earlier than it thought.
     wake: Notify,
     deliveries: Semaphore,
@@ -132,10 +155,15 @@ impl Manager {
             state: parts.state,
             history: parts.history,
             metrics: parts.metrics,
+            health: Health::default(),
             clock: parts.clock,
             lifecycle: parts.lifecycle,
             settings: parts.settings,
             receivers: RwLock::new(receivers),
+            outbox: Mutex::default(),
+            busy: Mutex::default(),
+            released: Notify::new(),
+            secret: parts.secret,
             wake: Notify::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             silence_changes: AsyncMutex::new(()),
@@ -143,9 +171,25 @@ impl Manager {
             history_writing: tokio::sync::Mutex::default(),
             started_at,
         }));
+        manager.restore_outbox(parts.parcels);
         manager.count_config();
         manager.collect_at_scrapes();
         manager
+    }
+
+    fn restore_outbox(&self, parcels: Vec<Parcel>) {
+        let now = self.now();
+        let mut dispatcher = self.dispatcher();
+        let mut outbox = self.0.outbox.lock();
+        for mut parcel in parcels {
+            dispatcher.await_arrival(&parcel.letter.group_key, parcel.key());
+            outbox.put(&mut parcel, now);
+        }
+    }
+
+    /// What has not arrived yet.
+    pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.0.outbox.lock()
     }
 
     /// The time.
@@ -176,6 +220,16 @@ impl Manager {
     /// The history.
     pub fn history(&self) -> &History {
         &self.0.history
+    }
+
+    /// How the integrations do.
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Why the last reload failed, with file, line and message; none once one has worked.
+    pub fn config_error(&self) -> Option<String> {
+        self.0.lifecycle.last_reload_error()
     }
 
     /// Takes alerts in.
@@ -319,6 +373,7 @@ impl Manager {
 
     fn count_config(&self) {
         let config = Arc::clone(self.dispatcher().config());
+        self.0.health.keep(&config);
         let metrics = &self.0.metrics;
         let hash = crate::alert::Fingerprint::of(&model::Labels::from_pairs([("c", &config.masked)])).0;
         // What a float holds exactly.

@@ -3,7 +3,26 @@
 use telemetry::{Counter, Family, Gauge, Histogram, Registry};
 
 /// The kinds of integrations, for metrics that are there before anything was sent.
-const KINDS: [&str; 7] = ["webhook", "email", "slack", "pagerduty", "telegram", "discord", "msteamsv2"];
+const KINDS: &[&str] = &[
+    "webhook",
+    "email",
+    "slack",
+    "pagerduty",
+    "telegram",
+    "discord",
+    "msteamsv2",
+    "opsgenie",
+    "victorops",
+    "pushover",
+    "wechat",
+    "sns",
+    "webex",
+    "msteams",
+    "jira",
+    "rocketchat",
+    "mattermost",
+    "incidentio",
+];
 const REASONS: [&str; 7] = [
     "other",
     "clientError",
@@ -38,6 +57,8 @@ pub struct Metrics {
     pub(crate) log_maintenance: Counter,
     pub(crate) log_maintenance_errors: Counter,
     pub(crate) history_errors: Counter,
+    pub(crate) template_failures: Family<Counter>,
+    pub(crate) outbox_dropped: Counter,
 }
 
 impl Metrics {
@@ -105,27 +126,21 @@ impl Metrics {
                 "nflog_maintenance_errors_total",
                 "Maintenance runs of the notification log that failed.",
             ),
+            outbox_dropped: counter(
+                "outbox_notifications_dropped_total",
+                "Notifications that were given up, or found the outbox full.",
+            ),
+            template_failures: family(
+                "notification_template_failures_total",
+                "Messages that were sent plain as their template failed.",
+                &["integration"],
+            ),
             history_errors: counter(
                 "events_dropped_total",
                 "Events that could not be written to the history.",
             ),
         };
-        for kind in KINDS {
-            metrics.notifications.with(&[kind]);
-            metrics.requests.with(&[kind]);
-            metrics.requests_failed.with(&[kind]);
-            metrics.latency.with(&[kind]);
-            for reason in REASONS {
-                metrics.notifications_failed.with(&[kind, reason]);
-            }
-        }
-        for reason in ["silence", "inhibition", "mute_time_interval", "active_time_interval"] {
-            metrics.suppressed.with(&[reason]);
-        }
-        for status in ["firing", "resolved"] {
-            metrics.received.with(&[status, "v2"]);
-        }
-        metrics.invalid.with(&["v2"]);
+        metrics.show_all();
         gauge("cluster_enabled", "Whether clustering is on.").set(0.0);
         registry.info(
             "alertmanager_build_info",
@@ -133,5 +148,27 @@ impl Metrics {
             &[("version", env!("CARGO_PKG_VERSION")), ("goversion", "rust")],
         );
         metrics
+    }
+    /// Series are there before anything was counted.
+    fn show_all(&self) {
+        for kind in KINDS {
+            self.notifications.with(&[kind]);
+            self.requests.with(&[kind]);
+            self.requests_failed.with(&[kind]);
+            self.latency.with(&[kind]);
+            self.template_failures.with(&[kind]);
+            for reason in REASONS {
+                self.notifications_failed.with(&[kind, reason]);
+            }
+        }
+        for reason in
+            ["silence", "inhibition", "mute_time_interval", "active_time_interval", "acknowledgement"]
+        {
+            self.suppressed.with(&[reason]);
+        }
+        for status in ["firing", "resolved"] {
+            self.received.with(&[status, "v2"]);
+        }
+        self.invalid.with(&["v2"]);
     }
 }

@@ -1,6 +1,6 @@
 //! What was told to whom, and when: the reason why nobody is told twice.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::TimestampNs;
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,14 @@ pub struct LogEntry {
     pub resolved: BTreeSet<u64>,
     /// When the entry may be forgotten.
     pub expires_at: TimestampNs,
+    /// What the integration wants to know at its next message.
+    #[serde(default)]
+    pub memory: BTreeMap<String, String>,
 }
 
 /// Why somebody is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The group is new.
     First,
@@ -79,6 +83,11 @@ impl NotificationLog {
         }
     }
 
+    /// An entry.
+    pub fn get(&self, key: &str) -> Option<&LogEntry> {
+        self.0.get(key)
+    }
+
     /// Whether an integration is to be told, and why.
     pub fn decide(&self, key: &str, present: &Present<'_>, now: TimestampNs) -> Option<Reason> {
         let Some(entry) = self.0.get(key).filter(|entry| entry.expires_at > now) else {
@@ -125,6 +134,7 @@ mod tests {
             firing: set(firing),
             resolved: set(resolved),
             expires_at: 1000,
+            memory: BTreeMap::new(),
         };
         // entry, firing, resolved, send_resolved, now => reason
         for (logged, firing, resolved, send_resolved, now, expected) in [

@@ -1,11 +1,18 @@
 //! Telling somebody: one attempt by one integration.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use go_template::{TemplateError, Value};
-use http_client::{ClientOptions, HttpClient, HttpClientError, Request, SecretSource, Url};
+use go_template::TemplateError;
+use http_client::{
+    ClientOptions, HeaderName, HeaderValue, HttpClient, HttpClientError, Request, SecretSource, StatusCode,
+    Url,
+};
+use model::TimestampNs;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::config::{Integration, IntegrationKind};
 use crate::data::Data;
@@ -13,17 +20,41 @@ use crate::templates::Templates;
 
 mod discord;
 mod email;
+mod incidentio;
+mod jira;
+mod mattermost;
 mod msteams;
+mod opsgenie;
 mod pagerduty;
+mod preview;
+mod pushover;
+mod render;
+mod rocketchat;
+pub(crate) mod sigv4;
 mod slack;
+mod sns;
 mod telegram;
+mod test_message;
+mod victorops;
+mod webex;
 mod webhook;
+mod wechat;
+
+pub use preview::Preview;
+use render::Render;
+pub use test_message::{TEST_TIMEOUT, test_message};
 
 /// The most bytes of an answer that are read.
 const ANSWER_BYTES_MAX: usize = 8 << 10;
 
+/// Attempts by one integration at a time: one that hangs leaves room for others.
+const ATTEMPTS_MAX: usize = 50;
+
 /// Our name to others.
 pub const USER_AGENT: &str = concat!("Alertmanager/", env!("CARGO_PKG_VERSION"));
+
+/// The header that lets a receiver recognise what it has been told already.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What is told.
 #[derive(Clone, Debug)]
@@ -36,6 +67,12 @@ pub struct Message {
     pub date: String,
     /// How long this attempt may take.
     pub timeout: Duration,
+    /// As of when.
+    pub now: TimestampNs,
+    /// The same for all attempts at one message: a receiver that has it can drop what comes twice.
+    pub idempotency_key: String,
+    /// What was remembered of the group's last message.
+    pub memory: BTreeMap<String, String>,
 }
 
 impl Message {
@@ -88,23 +125,25 @@ pub struct Notifier {
     integration: Integration,
     client: Option<HttpClient>,
     templates: Arc<Templates>,
+    /// A token that a provider gave us.
+    token: Arc<wechat::Token>,
+    /// Attempts at a time.
+    permits: Arc<Semaphore>,
 }
 
 impl Notifier {
     /// Makes one. Blocks, as it reads certificates.
     pub fn new(integration: &Integration, templates: &Arc<Templates>) -> Result<Self, HttpClientError> {
-        let http = match &integration.kind {
-            IntegrationKind::Webhook(config) => Some(&config.http),
-            IntegrationKind::Slack(config) => Some(&config.http),
-            IntegrationKind::Pagerduty(config) => Some(&config.http),
-            IntegrationKind::Telegram(config) => Some(&config.http),
-            IntegrationKind::Discord(config) => Some(&config.http),
-            IntegrationKind::MsTeamsV2(config) => Some(&config.http),
-            IntegrationKind::Email(_) => None,
-        };
         let options = ClientOptions { user_agent: USER_AGENT.to_owned(), ..ClientOptions::default() };
-        let client = http.map(|http| HttpClient::new(http.clone(), options)).transpose()?;
-        Ok(Self { integration: integration.clone(), client, templates: Arc::clone(templates) })
+        let client =
+            integration.kind.http().map(|http| HttpClient::new(http.clone(), options)).transpose()?;
+        Ok(Self {
+            integration: integration.clone(),
+            client,
+            templates: Arc::clone(templates),
+            token: Arc::default(),
+            permits: Arc::new(Semaphore::new(ATTEMPTS_MAX)),
+        })
     }
 
     /// The integration.
@@ -112,42 +151,83 @@ impl Notifier {
         &self.integration
     }
 
-    /// Tells; the answer is the provider's own words.
-    pub async fn notify(&self, message: &Message) -> Result<String, NotifyError> {
-        let render = Render { templates: &self.templates, data: message.data.to_value() };
+    /// The places for attempts under way.
+    pub fn permits(&self) -> &Semaphore {
+        &self.permits
+    }
+
+    /// Tells; what is told has the provider's own words.
+    pub async fn notify(&self, message: &Message) -> Result<Told, NotifyError> {
+        let render = Render::new(&self.templates, &message.data);
+        let mut memory = message.memory.clone();
+        let (answer, template_error) = if let IntegrationKind::Email(config) = &self.integration.kind {
+            (email::send(config, message, &render).await?, render.failure())
+        } else {
+            let Some(client) = &self.client else {
+                return Err(NotifyError::permanent("this integration has no HTTP client"));
+            };
+            let sender = Sender { client, message, render, dry: None };
+            (self.notify_over_http(&sender, &mut memory).await?, sender.render.failure())
+        };
+        Ok(Told { answer, memory, template_error })
+    }
+
+    /// What would be sent. Where a provider is asked first, as if it knew nothing of the group.
+    pub async fn preview(&self, message: &Message) -> Result<Vec<Preview>, NotifyError> {
+        let render = Render::new(&self.templates, &message.data);
         if let IntegrationKind::Email(config) = &self.integration.kind {
-            return email::send(config, message, &render).await;
+            let mail = email::compose(config, message, &render)?;
+            return Ok(vec![Preview::of_mail(&config.smarthost, &mail.formatted())]);
         }
         let Some(client) = &self.client else {
             return Err(NotifyError::permanent("this integration has no HTTP client"));
         };
-        let sender = Sender { client, message, render };
+        let requests = Mutex::default();
+        let sender = Sender { client, message, render, dry: Some(&requests) };
+        // A token that only a preview was given must not be used.
+        let own = Self { token: Arc::default(), ..self.clone() };
+        own.notify_over_http(&sender, &mut message.memory.clone()).await?;
+        drop(sender);
+        Ok(requests.into_inner())
+    }
+
+    async fn notify_over_http(
+        &self,
+        sender: &Sender<'_>,
+        memory: &mut BTreeMap<String, String>,
+    ) -> Result<String, NotifyError> {
         match &self.integration.kind {
-            IntegrationKind::Webhook(config) => webhook::send(config, &sender).await,
-            IntegrationKind::Slack(config) => slack::send(config, &sender).await,
-            IntegrationKind::Pagerduty(config) => pagerduty::send(config, &sender).await,
-            IntegrationKind::Telegram(config) => telegram::send(config, &sender).await,
-            IntegrationKind::Discord(config) => discord::send(config, &sender).await,
-            IntegrationKind::MsTeamsV2(config) => msteams::send(config, &sender).await,
+            IntegrationKind::Webhook(config) => webhook::send(config, sender).await,
+            IntegrationKind::Slack(config) => slack::send(config, sender, memory).await,
+            IntegrationKind::Pagerduty(config) => pagerduty::send(config, sender).await,
+            IntegrationKind::Telegram(config) => telegram::send(config, sender).await,
+            IntegrationKind::Discord(config) => discord::send(config, sender).await,
+            IntegrationKind::MsTeamsV2(config) => msteams::send(config, sender).await,
+            IntegrationKind::Opsgenie(config) => opsgenie::send(config, sender).await,
+            IntegrationKind::Victorops(config) => victorops::send(config, sender).await,
+            IntegrationKind::Pushover(config) => pushover::send(config, sender).await,
+            IntegrationKind::Wechat(config) => wechat::send(config, sender, &self.token).await,
+            IntegrationKind::Sns(config) => sns::send(config, sender).await,
+            IntegrationKind::Webex(config) => webex::send(config, sender).await,
+            IntegrationKind::MsTeams(config) => msteams::send_older(config, sender).await,
+            IntegrationKind::Jira(config) => jira::send(config, sender).await,
+            IntegrationKind::Rocketchat(config) => rocketchat::send(config, sender).await,
+            IntegrationKind::Mattermost(config) => mattermost::send(config, sender).await,
+            IntegrationKind::Incidentio(config) => incidentio::send(config, sender).await,
             IntegrationKind::Email(_) => Err(NotifyError::permanent("mail does not go by HTTP")),
         }
     }
 }
 
-/// Templates with a message's data.
-struct Render<'m> {
-    templates: &'m Templates,
-    data: Value,
-}
-
-impl Render<'_> {
-    fn text(&self, text: &str) -> Result<String, TemplateError> {
-        self.templates.text(text, &self.data)
-    }
-
-    fn html(&self, text: &str) -> Result<String, TemplateError> {
-        self.templates.html(text, &self.data)
-    }
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The provider's own words.
+    pub answer: String,
+    /// What is to be remembered for the group's next message.
+    pub memory: BTreeMap<String, String>,
+    /// Where a template has failed and a plain message was sent instead: why.
+    pub template_error: Option<String>,
 }
 
 /// What an integration over HTTP works with.
@@ -155,11 +235,29 @@ struct Sender<'m> {
     client: &'m HttpClient,
     message: &'m Message,
     render: Render<'m>,
+    /// Where requests go that are not sent.
+    dry: Option<&'m Mutex<Vec<Preview>>>,
 }
 
 impl Sender<'_> {
-    fn text(&self, text: &str) -> Result<String, TemplateError> {
+    /// A text that is read: where its template fails, a plain message.
+    fn text(&self, text: &str) -> String {
         self.render.text(text)
+    }
+
+    /// Like [`Self::text`], as HTML.
+    fn html(&self, text: &str) -> String {
+        self.render.html(text)
+    }
+
+    /// A text that the message can do without: empty where its template fails.
+    fn word(&self, text: &str) -> String {
+        self.render.word(text)
+    }
+
+    /// A text without which nothing can be sent: keys, addresses.
+    fn exact(&self, text: &str) -> Result<String, TemplateError> {
+        self.render.exact(text)
     }
 
     fn data(&self) -> &Data {
@@ -197,11 +295,29 @@ impl Sender<'_> {
     }
 
     async fn post_request(&self, request: Request, retried: &[u16]) -> Result<String, NotifyError> {
+        let (status, answer) = self.exchange(request, retried, ANSWER_BYTES_MAX).await?;
+        Ok(format!("{status}: {answer}"))
+    }
+
+    /// Sends a request; gives the answer's status and its first bytes.
+    async fn exchange(
+        &self,
+        mut request: Request,
+        retried: &[u16],
+        bytes_max: usize,
+    ) -> Result<(StatusCode, String), NotifyError> {
+        if let Ok(key) = HeaderValue::from_str(&self.message.idempotency_key) {
+            request.headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(dry) = self.dry {
+            dry.lock().push(Preview::of(&request));
+            return Ok((StatusCode::OK, preview::GOOD_ANSWER.to_owned()));
+        }
         let response = self.client.send(request).await?;
         let status = response.status();
-        let answer = response.text_start(ANSWER_BYTES_MAX).await;
+        let answer = response.text_start(bytes_max).await;
         if status.is_success() {
-            return Ok(format!("{status}: {answer}"));
+            return Ok((status, answer));
         }
         let reason = match status.as_u16() {
             401 | 403 => "authError",
@@ -214,9 +330,49 @@ impl Sender<'_> {
         Err(NotifyError {
             retry,
             reason,
-            message: format!("unexpected status code {}: {answer}", status.as_u16()),
+            message: format!("unexpected status code {}: {}", status.as_u16(), start_of(&answer)),
         })
     }
+}
+
+/// The body in an answer that [`Sender::post`] gave.
+fn body_of(answer: &str) -> &str {
+    answer.split_once(": ").map_or("", |(_, body)| body)
+}
+
+/// What an error shows of an answer.
+fn start_of(answer: &str) -> &str {
+    let end = answer.char_indices().nth(1024).map_or(answer.len(), |(at, _)| at);
+    &answer[..end]
+}
+
+/// A URL with a path behind it, whether or not it ends with a slash.
+fn join_url(base: &str, path: &str) -> String {
+    format!("{}/{path}", base.trim_end_matches('/'))
+}
+
+/// Errors show URLs: takes a secret out.
+fn hide<T>(outcome: Result<T, NotifyError>, secret: &str) -> Result<T, NotifyError> {
+    outcome.map_err(|error| match secret {
+        "" => error,
+        secret => {
+            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let message = error.message.replace(secret, "<secret>").replace(&encoded, "<secret>");
+            NotifyError { message, ..error }
+        }
+    })
+}
+
+/// A text of at most so many bytes, its last character an ellipsis where it was cut.
+fn cut_bytes(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let mut end = bytes_max.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
 }
 
 /// A secret's text. A file that can't be read may be there later.
@@ -244,3 +400,6 @@ fn put(object: &mut serde_json::Value, key: &str, text: String) {
         object[key] = text.into();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::matchers::MatcherSet;
 use crate::times::as_seconds;
 
+mod wishes;
+
+pub use wishes::{RECURRENCE, UNTIL_RESOLVED, WARN_BEFORE, Wishes};
+
 /// A silence as it is stored. Times are ns since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
@@ -137,10 +141,13 @@ pub struct SilenceLimits {
     pub bytes_max: usize,
 }
 
+/// A silence with what it is compiled into.
+type Known = (Silence, MatcherSet, Wishes);
+
 /// All silences.
 #[derive(Debug, Default)]
 pub struct Silences {
-    by_id: BTreeMap<String, (Silence, MatcherSet)>,
+    by_id: BTreeMap<String, Known>,
     limits: SilenceLimits,
 }
 
@@ -162,7 +169,7 @@ impl Silences {
         let mut records = Vec::new();
         new.updated_at = now;
         if !new.id.is_empty() {
-            let Some((old, _)) = self.by_id.get(&new.id) else {
+            let Some((old, ..)) = self.by_id.get(&new.id) else {
                 return Err(SilenceError::NotFound(new.id));
             };
             if may_change(old, &new, now) {
@@ -191,7 +198,7 @@ impl Silences {
 
     /// What has to be stored so that a silence ends; nothing where it is over already.
     pub fn prepare_expire(&self, id: &str, now: TimestampNs) -> Result<Vec<Silence>, SilenceError> {
-        let (silence, _) = self.by_id.get(id).ok_or_else(|| SilenceError::NotFound(id.to_owned()))?;
+        let (silence, ..) = self.by_id.get(id).ok_or_else(|| SilenceError::NotFound(id.to_owned()))?;
         Ok(expired(silence, now).into_iter().collect())
     }
 
@@ -200,37 +207,36 @@ impl Silences {
         for silence in records {
             // What is stored has been checked; what an older version stored may not compile and then mutes nothing.
             if let Ok(matchers) = MatcherSet::new(silence.matchers.iter().map(SilenceMatcher::to_matcher)) {
-                self.by_id.insert(silence.id.clone(), (silence, matchers));
+                let wishes = Wishes::read(&silence.annotations).unwrap_or_default();
+                self.by_id.insert(silence.id.clone(), (silence, matchers, wishes));
             }
         }
     }
 
     /// A silence.
     pub fn get(&self, id: &str) -> Option<&Silence> {
-        self.by_id.get(id).map(|(silence, _)| silence)
+        self.by_id.get(id).map(|(silence, ..)| silence)
     }
 
     /// All silences.
     pub fn iter(&self) -> impl Iterator<Item = &Silence> {
-        self.by_id.values().map(|(silence, _)| silence)
+        self.by_id.values().map(|(silence, ..)| silence)
+    }
+
+    /// All silences with their matchers and wishes.
+    pub fn with_wishes(&self) -> impl Iterator<Item = (&Silence, &MatcherSet, &Wishes)> {
+        self.by_id.values().map(|(silence, matchers, wishes)| (silence, matchers, wishes))
     }
 
     /// The ids of the silences that mute an alert now, sorted.
     pub fn muting(&self, labels: &Labels, now: TimestampNs) -> Vec<String> {
-        self.by_id
-            .values()
-            .filter(|(silence, matchers)| {
-                silence.state(now) == SilenceState::Active && matchers.matches(labels)
-            })
-            .map(|(silence, _)| silence.id.clone())
-            .collect()
+        let muting = self.by_id.values().filter(|known| mutes(known, labels, now));
+        muting.map(|(silence, ..)| silence.id.clone()).collect()
     }
 
     /// Whether some silence mutes an alert now.
     pub fn mutes(&self, labels: &Labels, now: TimestampNs) -> bool {
-        self.by_id
-            .values()
-            .any(|(silence, matchers)| silence.state(now) == SilenceState::Active && matchers.matches(labels))
+        self.by_id.values().any(|known| mutes(known, labels, now))
     }
 
     /// The ids of silences that have been over for longer than `retention_ns`.
@@ -254,6 +260,10 @@ impl Silences {
     }
 }
 
+fn mutes((silence, matchers, wishes): &Known, labels: &Labels, now: TimestampNs) -> bool {
+    silence.state(now) == SilenceState::Active && wishes.mutes(now) && matchers.matches(labels)
+}
+
 fn check(silence: &Silence) -> Result<(), SilenceError> {
     let invalid = |reason: String| Err(SilenceError::Invalid(reason));
     if silence.matchers.is_empty() {
@@ -268,6 +278,9 @@ fn check(silence: &Silence) -> Result<(), SilenceError> {
     };
     if !set.refuses_empty() {
         return invalid("at least one matcher must not match the empty string".to_owned());
+    }
+    if let Err(reason) = Wishes::read(&silence.annotations) {
+        return invalid(reason);
     }
     if silence.ends_at < silence.starts_at {
         return invalid("end time must not be before start time".to_owned());

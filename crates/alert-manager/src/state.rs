@@ -7,7 +7,10 @@ use state_store::{Keyspace, KeyspaceOptions, StateStore};
 use sys::Fs;
 use telemetry::Registry;
 
+use crate::acks::Ack;
+use crate::alert::Fingerprint;
 use crate::notification_log::LogEntry;
+use crate::outbox::{PARCELS_MAX, Parcel};
 use crate::silences::Silence;
 
 /// The store; every change is on disk before its call returns. All calls block. Cheap to clone.
@@ -16,6 +19,9 @@ pub struct State {
     store: StateStore,
     silences: Keyspace<Silence>,
     log: Keyspace<LogEntry>,
+    outbox: Keyspace<Parcel>,
+    acks: Keyspace<Ack>,
+    secrets: Keyspace<String>,
 }
 
 impl State {
@@ -25,7 +31,11 @@ impl State {
         let silences = store.keyspace(KeyspaceOptions::new("silences", 1))?;
         let log =
             store.keyspace(KeyspaceOptions { entries_max: 1_000_000, ..KeyspaceOptions::new("nflog", 1) })?;
-        Ok(Self { store, silences, log })
+        let outbox = store
+            .keyspace(KeyspaceOptions { entries_max: PARCELS_MAX, ..KeyspaceOptions::new("outbox", 1) })?;
+        let acks = store.keyspace(KeyspaceOptions::new("acks", 1))?;
+        let secrets = store.keyspace(KeyspaceOptions::new("secrets", 1))?;
+        Ok(Self { store, silences, log, outbox, acks, secrets })
     }
 
     /// All silences.
@@ -47,9 +57,66 @@ impl State {
         self.store.write(batch)
     }
 
-    /// Stores an entry of the log.
-    pub fn put_entry(&self, entry: &LogEntry) -> state_store::Result<()> {
-        self.log.put(&entry.key, entry)
+    /// Stores an entry of the log; with `arrived` what waited in the outbox under its key goes.
+    pub fn put_entry(&self, entry: &LogEntry, arrived: bool) -> state_store::Result<()> {
+        let batch = self.log.batch().put(&entry.key, entry)?;
+        if !arrived {
+            return self.store.write(batch);
+        }
+        self.store.write(batch.and(self.outbox.batch().remove(&entry.key)))
+    }
+
+    /// What has not arrived yet.
+    pub fn parcels(&self) -> state_store::Result<Vec<Parcel>> {
+        Ok(self.outbox.scan("")?.into_iter().map(|(_, parcel)| parcel).collect())
+    }
+
+    /// Stores parcels, all or none.
+    pub fn put_parcels(&self, parcels: &[Parcel]) -> state_store::Result<()> {
+        let mut batch = self.outbox.batch();
+        for parcel in parcels {
+            batch = batch.put(parcel.key(), parcel)?;
+        }
+        self.store.write(batch)
+    }
+
+    /// Forgets a parcel.
+    pub fn forget_parcel(&self, key: &str) -> state_store::Result<()> {
+        self.outbox.remove(key)
+    }
+
+    /// The acknowledgements.
+    pub fn acks(&self) -> state_store::Result<Vec<Ack>> {
+        Ok(self.acks.scan("")?.into_iter().map(|(_, ack)| ack).collect())
+    }
+
+    /// Stores acknowledgements, all or none.
+    pub fn put_acks(&self, acks: &[Ack]) -> state_store::Result<()> {
+        let mut batch = self.acks.batch();
+        for ack in acks {
+            batch = batch.put(&Fingerprint(ack.fingerprint).to_string(), ack)?;
+        }
+        self.store.write(batch)
+    }
+
+    /// Forgets acknowledgements.
+    pub fn forget_acks(&self, fingerprints: &[Fingerprint]) -> state_store::Result<()> {
+        let mut batch = self.acks.batch();
+        for fingerprint in fingerprints {
+            batch = batch.remove(&fingerprint.to_string());
+        }
+        self.store.write(batch)
+    }
+
+    /// What links are signed with; made at the first start.
+    pub fn secret(&self) -> state_store::Result<Vec<u8>> {
+        const KEY: &str = "links";
+        if let Some(secret) = self.secrets.get(KEY)? {
+            return Ok(secret.into_bytes());
+        }
+        let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        self.secrets.put(KEY, &secret)?;
+        Ok(secret.into_bytes())
     }
 
     /// Forgets silences and entries.

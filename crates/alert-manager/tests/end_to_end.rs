@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +20,23 @@ fn webhook(status: &'static str) -> (u16, Receiver<serde_json::Value>) {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
+            let sender = sender.clone();
+            thread::spawn(move || answer_webhook(stream, status, &sender));
+        }
+    });
+    (port, receiver)
+}
+
+/// A webhook receiver that fails until it is told to work.
+fn unsteady_webhook(works: &Arc<AtomicBool>) -> (u16, Receiver<serde_json::Value>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (sender, receiver) = channel();
+    let works = Arc::clone(works);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let status =
+                if works.load(Ordering::SeqCst) { "200 OK" } else { "500 Down\r\nConnection: close" };
             let sender = sender.clone();
             thread::spawn(move || answer_webhook(stream, status, &sender));
         }
@@ -224,6 +243,45 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
         assert!(begun.elapsed() < PATIENCE, "{metrics}");
         thread::sleep(Duration::from_millis(50));
     }
+    let preview = |matcher: &str| {
+        let body = format!("{{\"matchers\":[\"{matcher}\"]}}");
+        let head =
+            format!("POST /api/watchbell/v1/silences/preview HTTP/1.0\r\nContent-Length: {}", body.len());
+        http(&server.url, &format!("{head}\r\n\r\n{body}"))
+    };
+    let shown = preview("instance=~a|b");
+    assert!(shown.contains("\"firing\":[{") && shown.contains("\"times\":1"), "{shown}");
+    assert!(preview("instance=~.*").contains("400 Bad Request"));
+    // It ends with the alert that it mutes.
+    let own = server.cli(&["silence", "add", "Brief", "-c", "x", "--until-resolved", "--warn-before", "5m"]);
+    server.cli(&[
+        "alert",
+        "add",
+        "Brief",
+        "--end",
+        "2020-01-01T00:00:01Z",
+        "--start",
+        "2020-01-01T00:00:00Z",
+    ]);
+    let path = format!("/api/v2/silence/{}", own.trim());
+    wait_for(&server, &path, |silence| silence["status"]["state"] == "expired");
+    let bad = server.try_cli(&["silence", "add", "Brief", "-c", "x", "--recurrence", "never"]);
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("watchbell_recurrence"));
+    let weekly = server.cli(&[
+        "silence",
+        "add",
+        "Weekly",
+        "-c",
+        "x",
+        "--recurrence",
+        "sunday 01:00-02:00 Europe/Berlin",
+    ]);
+    let updated = server.cli(&["silence", "update", "-d", "9h", "-c", "longer", weekly.trim()]);
+    assert_eq!(updated, weekly);
+    let list = dir.path().join("silences.json");
+    std::fs::write(&list, server.cli(&["silence", "query", "Weekly", "-o", "json"])).expect("a file");
+    let imported = server.cli(&["silence", "import", "-f", &list.display().to_string()]);
+    assert!(imported != weekly && imported.len() == weekly.len(), "{imported}");
     drop(server);
 
     // Killed. Started again, it knows the silence and tells nobody twice.
@@ -249,12 +307,22 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
     let flag = format!("--config.file={}", file.display());
     assert_eq!(server.cli(&["config", "routes", "test", &flag, "alertname=x"]), "team\n");
     assert_eq!(server.cli(&["test-receiver", "team", &flag]).lines().count(), 2);
+    let explained = server.cli(&["explain", "Down", "instance=a", "--render"]);
+    for part in ["told: team\n", "webhook[0]: last told: 20", "email[0] would send", "FIRING:1] Down (a)"] {
+        assert!(explained.contains(part), "{part} in {explained}");
+    }
+    let glob = format!("--template.glob={}", dir.path().join("*.tmpl").display());
+    let text = "--template.text={{ .Status }} {{ template \"slack.default.title\" . }}";
+    assert_eq!(server.cli(&["template", "render", &glob, text]), "firing [FIRING:1] WatchbellTest (info)\n");
+    let tested = http(&server.url, "POST /api/watchbell/v1/receivers/broken/test HTTP/1.0\r\n\r\n");
+    assert!(tested.contains("200 OK") && tested.contains("\"ok\":false"), "{tested}");
     let failed = server.try_cli(&["test-receiver", "broken", &flag]);
     assert!(
         !failed.status.success() && String::from_utf8_lossy(&failed.stdout).contains("webhook[0] failed")
     );
     assert!(server.try_cli(&["healthcheck", "--url", &format!("{}/-/healthy", server.url)]).status.success());
     check_http(&server);
+    check_reload(&server, &file);
     real_amtool(&server);
 }
 
@@ -268,6 +336,27 @@ fn http(url: &str, request: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer comes");
     answer
+}
+
+/// A bad file is told by the status answer until a good one is loaded; a receiver's error until it works.
+fn check_reload(server: &Server, file: &Path) {
+    let good = std::fs::read_to_string(file).expect("the file");
+    let reload = || http(&server.url, "POST /-/reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+    let status = || {
+        let answer = http_get(&server.url, "/api/v1/status/watchbell");
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str::<serde_json::Value>(body).expect("JSON")
+    };
+    assert_eq!(status()["config_error"], serde_json::Value::Null);
+    std::fs::write(file, good.replace("receiver: team,", "receiver: nobody,")).expect("a file");
+    assert!(reload().contains("500 Internal Server Error"));
+    let error = status()["config_error"].as_str().unwrap_or_default().to_owned();
+    assert!(error.contains("am.yml:2:") && error.contains("undefined receiver \"nobody\""), "{error}");
+    std::fs::write(file, &good).expect("a file");
+    assert!(reload().contains("200 OK"));
+    let status = status();
+    assert_eq!(status["config_error"], serde_json::Value::Null);
+    assert_eq!(status["receivers"][0]["last_error"], serde_json::Value::Null);
 }
 
 fn check_http(server: &Server) {
@@ -345,6 +434,137 @@ fn real_amtool(server: &Server) {
     assert!(run(&["silence", "query", "--expired"]).contains("FromAmtool"));
     assert!(run(&["config", "show"]).contains("receiver: team"));
     assert!(run(&["cluster", "show"]).contains("disabled"));
+}
+
+/// The body of a GET as JSON.
+fn get_json(server: &Server, path: &str) -> serde_json::Value {
+    let answer = http_get(&server.url, path);
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str(body).expect(path)
+}
+
+/// Asks until the answer is as wanted.
+fn wait_for(server: &Server, path: &str, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    let begun = Instant::now();
+    loop {
+        let answer = get_json(server, path);
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{path}: {answer}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_does_not_arrive_is_kept_over_a_kill_and_a_fallback_takes_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let works = Arc::new(AtomicBool::new(false));
+    let (down, hooks) = unsteady_webhook(&works);
+    let (other_port, others) = webhook("200 OK");
+    let text = format!(
+        "route: {{receiver: page, group_by: [alertname], group_wait: 100ms, group_interval: 1h, repeat_interval: 4h}}
+receivers:
+- name: page
+  fallback: {{receiver: other, after: 1s}}
+  webhook_configs: [{{url: 'http://127.0.0.1:{down}/'}}]
+- name: other
+  webhook_configs: [{{url: 'http://127.0.0.1:{other_port}/'}}]
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let port = free_port();
+    let server = Server::start(dir.path(), port);
+    server.cli(&["alert", "add", "Down", "instance=a"]);
+    // It is on disk as soon as it is shown; the other receiver is told after a second.
+    wait_for(&server, "/api/watchbell/v1/outbox", |outbox| outbox[0]["receiver"] == "page");
+    let body = others.recv_timeout(PATIENCE).expect("the fallback is told");
+    assert_eq!((&body["receiver"], &body["status"]), (&"other".into(), &"firing".into()));
+    wait_for(&server, "/api/watchbell/v1/outbox", |outbox| {
+        outbox.as_array().is_some_and(|all| all.len() == 1) && outbox[0]["fallbackTold"] == true
+    });
+    let receivers = get_json(&server, "/api/watchbell/v1/receivers");
+    let page = &receivers[0]["integrations"][0];
+    assert_eq!((&page["state"], &page["waiting"]), (&"failing".into(), &1.into()), "{receivers}");
+    let status = get_json(&server, "/api/v1/status/watchbell");
+    assert!(
+        status["receivers"][0]["last_error"].as_str().is_some_and(|error| error.starts_with("webhook[0]: "))
+    );
+    let metrics = http_get(&server.url, "/metrics");
+    assert!(
+        metrics.contains(
+            "alertmanager_receiver_failing{receiver=\"page\",integration=\"webhook\",index=\"0\"} 1"
+        )
+    );
+    drop(server);
+
+    // Killed; nobody sends the alert again, and yet it arrives once the receiver is there.
+    assert!(hooks.try_iter().count() > 0);
+    works.store(true, Ordering::SeqCst);
+    let server = Server::start(dir.path(), port);
+    let body = hooks.recv_timeout(PATIENCE).expect("what waited arrives");
+    assert_eq!((&body["receiver"], &body["groupLabels"]["alertname"]), (&"page".into(), &"Down".into()));
+    wait_for(&server, "/api/watchbell/v1/outbox", |outbox| outbox.as_array().is_some_and(Vec::is_empty));
+    assert!(others.try_recv().is_err() && hooks.try_recv().is_err(), "nobody is told twice");
+}
+
+#[test]
+fn acknowledgements_by_api_and_link_survive_a_kill() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let text = format!(
+        "route: {{receiver: page, group_by: [alertname], group_wait: 100ms, group_interval: 1h, repeat_interval: 4h}}
+receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/', payload: {{link: '{{{{ .AckURL }}}}'}}}}]}}]
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let port = free_port();
+    let server = Server::start(dir.path(), port);
+    server.cli(&["alert", "add", "Down", "instance=a"]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    let link =
+        body["link"].as_str().expect("a link").strip_prefix("http://am.example").expect("our URL").to_owned();
+    let page = http_get(&server.url, &link);
+    assert!(
+        page.contains("200 OK") && page.contains("instance=&quot;a&quot;") && page.contains("<form"),
+        "{page}"
+    );
+    assert_eq!(get_json(&server, "/api/watchbell/v1/acks"), serde_json::json!([]));
+    let post = |server: &Server, path: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        http(&server.url, &head)
+    };
+    assert!(http_get(&server.url, &link.replace("token=", "token=x")).contains("403 Forbidden"));
+    assert!(post(&server, &link, "owner=+").contains("400 Bad Request"));
+    assert!(post(&server, &link, "owner=ada&comment=on+it").contains("1 acknowledged"));
+    let acks = get_json(&server, "/api/watchbell/v1/acks");
+    assert_eq!((&acks[0]["owner"], &acks[0]["comment"]), (&"ada".into(), &"on it".into()));
+    drop(server);
+
+    let server = Server::start(dir.path(), port);
+    let acks = get_json(&server, "/api/watchbell/v1/acks");
+    assert_eq!(acks[0]["labels"]["instance"], "a");
+    // The link is good after a restart, too.
+    assert!(http_get(&server.url, &link).contains("200 OK"));
+    server.cli(&["alert", "add", "Down", "instance=b"]);
+    let path = "/api/watchbell/v1/acks";
+    let made = post(&server, path, "{\"owner\":\"bob\",\"matchers\":[\"instance=b\"],\"duration\":\"1h\"}");
+    assert!(made.contains("200 OK") && made.contains("\"owner\":\"bob\""), "{made}");
+    for bad in [
+        "{}",
+        "{\"owner\":\"x\"}",
+        "{\"owner\":\"\",\"groupKey\":\"x\"}",
+        "{\"owner\":\"x\",\"fingerprints\":[\"zz\"]}",
+        "{\"owner\":\"x\",\"groupKey\":\"x\",\"duration\":\"-1h\"}",
+        "{\"owner\":\"x\",\"groupKey\":\"x\",\"more\":1}",
+    ] {
+        assert!(post(&server, path, bad).contains("400 Bad Request"), "{bad}");
+    }
+    let fingerprint = acks[0]["fingerprint"].as_str().expect("a text");
+    let delete = || http(&server.url, &format!("DELETE {path}/{fingerprint} HTTP/1.0\r\n\r\n"));
+    assert!(delete().contains("200 OK") && delete().contains("404 Not Found"));
+    let history = get_json(&server, "/api/watchbell/v1/history").to_string();
+    assert!(history.contains("\"acknowledged\"") && history.contains("\"acknowledgement_removed\""));
 }
 
 #[test]

@@ -122,6 +122,11 @@ impl Node {
         }
     }
 
+    /// Whether the node is a scalar that is a text whatever it looks like: quoted, a block, or tagged as one.
+    pub fn is_quoted(&self) -> bool {
+        matches!(&*self.raw.value, Value::Scalar(scalar) if scalar.quoted)
+    }
+
     fn scalar(&self, expected: &str) -> Result<&Scalar, Reported> {
         match &*self.raw.value {
             Value::Scalar(scalar) => Ok(scalar),

@@ -35,14 +35,18 @@ pub(super) async fn watchbell(State(api): State<Api>) -> Response {
         .receivers
         .iter()
         .map(|receiver| {
-            json!({ "name": receiver.name, "integrations": receiver.integrations.len(), "last_error": null })
+            json!({
+                "name": receiver.name,
+                "integrations": receiver.integrations.len(),
+                "last_error": api.manager.health().last_error(&receiver.name),
+            })
         })
         .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "details": {},
         "notices": [],
-        "config_error": null,
+        "config_error": api.manager.config_error(),
         "receivers": receivers,
     });
     super::json(StatusCode::OK, &body)

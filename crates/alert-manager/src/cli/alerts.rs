@@ -74,7 +74,7 @@ pub(super) fn matchers_of(words: &[String]) -> Result<Vec<Matcher>, Failure> {
     Ok(all)
 }
 
-fn pairs(words: &[String], first_is_name: bool) -> Result<Map<String, Value>, Failure> {
+pub(super) fn pairs(words: &[String], first_is_name: bool) -> Result<Map<String, Value>, Failure> {
     let mut map = Map::new();
     for (idx, word) in words.iter().enumerate() {
         match word.split_once('=') {

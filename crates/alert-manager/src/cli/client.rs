@@ -1,4 +1,4 @@
-//! A client of API v2.
+//! A client of the running server.
 
 use std::time::Duration;
 
@@ -17,12 +17,22 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A client of Alertmanager's API.
     pub(super) fn new(remote: &Remote) -> Result<Self, Failure> {
+        Self::below(remote, "/api/v2")
+    }
+
+    /// A client of what we have beside it.
+    pub(super) fn own(remote: &Remote) -> Result<Self, Failure> {
+        Self::below(remote, "/api/watchbell/v1")
+    }
+
+    fn below(remote: &Remote, path: &str) -> Result<Self, Failure> {
         let bad = |error: &dyn std::fmt::Display| {
             Failure::usage(format!("--alertmanager.url {}: {error}", remote.url))
         };
         let mut base = Url::parse(&remote.url).map_err(|error| bad(&error))?;
-        let path = format!("{}/api/v2", base.path().trim_end_matches('/'));
+        let path = format!("{}{path}", base.path().trim_end_matches('/'));
         base.set_path(&path);
         let mut config = HttpClientConfig::default();
         if !base.username().is_empty() {

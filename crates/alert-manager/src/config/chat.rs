@@ -1,4 +1,4 @@
-//! `telegram_configs`, `discord_configs`, `msteamsv2_configs`
+//! `telegram_configs`, `discord_configs`, `msteams_configs`, `msteamsv2_configs`, `webex_configs`
 
 use config::{Map, Node, Reported};
 use http_client::{HttpClientConfig, SecretSource};
@@ -128,6 +128,65 @@ impl MsTeamsV2Config {
             title: fields::template(map, "title", r#"{{ template "msteamsv2.default.title" . }}"#)?,
             text: fields::template(map, "text", r#"{{ template "msteamsv2.default.text" . }}"#)?,
             http: fields::http(map, &global.http)?,
+        })
+    }
+}
+
+/// An older card for Microsoft Teams; texts are templates.
+#[derive(Clone, Debug)]
+pub struct MsTeamsConfig {
+    /// Where to post to.
+    pub webhook_url: SecretSource,
+    /// The title.
+    pub title: String,
+    /// The summary.
+    pub summary: String,
+    /// The text.
+    pub text: String,
+    /// The client.
+    pub http: HttpClientConfig,
+}
+
+impl MsTeamsConfig {
+    pub(super) fn read(map: &Map, global: &Global) -> Result<Self, Reported> {
+        Ok(Self {
+            webhook_url: webhook_url(map, "msteams")?,
+            title: fields::template(map, "title", r#"{{ template "msteams.default.title" . }}"#)?,
+            summary: fields::template(map, "summary", r#"{{ template "msteams.default.summary" . }}"#)?,
+            text: fields::template(map, "text", r#"{{ template "msteams.default.text" . }}"#)?,
+            http: fields::http(map, &global.http)?,
+        })
+    }
+}
+
+/// A message in Webex; texts are templates.
+#[derive(Clone, Debug)]
+pub struct WebexConfig {
+    /// The API's address.
+    pub api_url: String,
+    /// The text.
+    pub message: String,
+    /// The room.
+    pub room_id: String,
+    /// The client; it authorizes.
+    pub http: HttpClientConfig,
+}
+
+impl WebexConfig {
+    pub(super) fn read(map: &Map, global: &Global) -> Result<Self, Reported> {
+        let room_id = fields::template(map, "room_id", "")?;
+        if room_id.is_empty() {
+            return Err(map.error("missing room_id on webex_config"));
+        }
+        let http = fields::http(map, &global.http)?;
+        if !map.has("http_config") || http.authorization.is_none() {
+            return Err(map.error("missing webex_configs.http_config.authorization"));
+        }
+        Ok(Self {
+            api_url: fields::api_url(map, "api_url", Some(&global.webex_api_url), "Webex API")?,
+            message: fields::template(map, "message", r#"{{ template "webex.default.message" . }}"#)?,
+            room_id,
+            http,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use config::{Node, Reported};
+use config::{Map, Node, Reported};
 use http_client::{HttpClientConfig, SecretSource, TlsClientConfig};
 
 use super::fields;
@@ -28,6 +28,32 @@ pub struct Global {
     pub telegram_api_url: String,
     /// Telegram's bot.
     pub telegram_bot_token: Option<SecretSource>,
+    /// Opsgenie's API.
+    pub opsgenie_api_url: String,
+    /// Opsgenie's key.
+    pub opsgenie_api_key: Option<SecretSource>,
+    /// WeChat's API.
+    pub wechat_api_url: String,
+    /// WeChat's secret.
+    pub wechat_api_secret: Option<SecretSource>,
+    /// WeChat's company.
+    pub wechat_api_corp_id: String,
+    /// VictorOps' endpoint.
+    pub victorops_api_url: String,
+    /// VictorOps' key.
+    pub victorops_api_key: Option<SecretSource>,
+    /// Webex' messages.
+    pub webex_api_url: String,
+    /// Rocket.Chat's server.
+    pub rocketchat_api_url: String,
+    /// Rocket.Chat's token.
+    pub rocketchat_token: Option<SecretSource>,
+    /// The user that Rocket.Chat's token is of.
+    pub rocketchat_token_id: Option<SecretSource>,
+    /// Jira's API.
+    pub jira_api_url: Option<String>,
+    /// Mattermost's incoming webhook.
+    pub mattermost_webhook_url: Option<SecretSource>,
 }
 
 /// `smtp_*`
@@ -78,32 +104,22 @@ impl Default for Global {
             pagerduty_url: "https://events.pagerduty.com/v2/enqueue".to_owned(),
             telegram_api_url: "https://api.telegram.org".to_owned(),
             telegram_bot_token: None,
+            opsgenie_api_url: "https://api.opsgenie.com/".to_owned(),
+            opsgenie_api_key: None,
+            wechat_api_url: "https://qyapi.weixin.qq.com/cgi-bin/".to_owned(),
+            wechat_api_secret: None,
+            wechat_api_corp_id: String::new(),
+            victorops_api_url: "https://alert.victorops.com/integrations/generic/20131114/alert/".to_owned(),
+            victorops_api_key: None,
+            webex_api_url: "https://webexapis.com/v1/messages".to_owned(),
+            rocketchat_api_url: "https://open.rocket.chat/".to_owned(),
+            rocketchat_token: None,
+            rocketchat_token_id: None,
+            jira_api_url: None,
+            mattermost_webhook_url: None,
         }
     }
 }
-
-/// Keys for receivers that are not built.
-const OF_OTHERS: &[&str] = &[
-    "opsgenie_api_url",
-    "opsgenie_api_key",
-    "opsgenie_api_key_file",
-    "wechat_api_url",
-    "wechat_api_secret",
-    "wechat_api_secret_file",
-    "wechat_api_corp_id",
-    "victorops_api_url",
-    "victorops_api_key",
-    "victorops_api_key_file",
-    "webex_api_url",
-    "rocketchat_api_url",
-    "rocketchat_token",
-    "rocketchat_token_file",
-    "rocketchat_token_id",
-    "rocketchat_token_id_file",
-    "jira_api_url",
-    "mattermost_webhook_url",
-    "mattermost_webhook_url_file",
-];
 
 impl Global {
     pub(super) fn read(node: &Node) -> Result<Self, Reported> {
@@ -131,9 +147,27 @@ impl Global {
         if global.slack_api_url.is_some() && global.slack_app_token.is_some() {
             return Err(map.error("at most one of slack_api_url and slack_app_token must be configured"));
         }
-        map.without_meaning(OF_OTHERS, "this kind of receiver is not built yet");
+        global.read_further(&map)?;
         map.finish()?;
         Ok(global)
+    }
+
+    fn read_further(&mut self, map: &Map) -> Result<(), Reported> {
+        map.set(&mut self.opsgenie_api_url, "opsgenie_api_url", fields::url);
+        map.set(&mut self.wechat_api_url, "wechat_api_url", fields::url);
+        map.set(&mut self.wechat_api_corp_id, "wechat_api_corp_id", Node::string);
+        map.set(&mut self.victorops_api_url, "victorops_api_url", fields::url);
+        map.set(&mut self.webex_api_url, "webex_api_url", fields::url);
+        map.set(&mut self.rocketchat_api_url, "rocketchat_api_url", fields::url);
+        map.set_some(&mut self.jira_api_url, "jira_api_url", fields::url);
+        let secret = |key: &str| fields::secret(map, key, &format!("{key}_file"));
+        self.opsgenie_api_key = secret("opsgenie_api_key")?;
+        self.wechat_api_secret = secret("wechat_api_secret")?;
+        self.victorops_api_key = secret("victorops_api_key")?;
+        self.rocketchat_token = secret("rocketchat_token")?;
+        self.rocketchat_token_id = secret("rocketchat_token_id")?;
+        self.mattermost_webhook_url = secret("mattermost_webhook_url")?;
+        Ok(())
     }
 }
 

@@ -62,6 +62,8 @@ pub struct SlackConfig {
     pub short_fields: bool,
     /// Buttons.
     pub actions: Vec<SlackAction>,
+    /// Whether a group's later messages change its first one.
+    pub update_message: bool,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
     /// The client.
@@ -118,7 +120,12 @@ impl SlackConfig {
         if matches!(auth, SlackAuth::App(..)) && http.authorization.is_some() {
             return Err(map.error("http authorization can't be used with a slack app token"));
         }
-        map.not_built(&["update_message"])?;
+        let update_message = map.read_or("update_message", false, Node::bool)?;
+        if update_message
+            && !matches!(&auth, SlackAuth::App(_, url) if url.ends_with("/api/chat.postMessage"))
+        {
+            return Err(map.error("update_message needs an app token and the API's chat.postMessage"));
+        }
         let text = |key: &str, default: &str| fields::template(map, key, default);
         let shipped = |key: &str, name: &str| {
             fields::template(map, key, &format!("{{{{ template \"slack.default.{name}\" . }}}}"))
@@ -149,6 +156,7 @@ impl SlackConfig {
             fields: map.read_or("fields", Vec::new(), |list| list.list_of(read_field))?,
             short_fields: map.read_or("short_fields", false, Node::bool)?,
             actions: map.read_or("actions", Vec::new(), |list| list.list_of(read_action))?,
+            update_message,
             timeout: fields::timeout(map)?,
             http,
         })

@@ -121,7 +121,6 @@ fn bad_files_are_refused() {
         (receiver("telegram_configs: [{bot_token: x, chat_id: 1, parse_mode: html}]"), "expected one of"),
         (receiver("discord_configs: [{}]"), "one of webhook_url"),
         (receiver("msteamsv2_configs: [{}]"), "one of webhook_url"),
-        (receiver("opsgenie_configs: [{api_key: x}]"), "not built yet"),
         (
             "route: {receiver: a}\nreceivers: [{name: a}]\ntime_intervals: [{name: x, time_intervals: [{times: [{start_time: '10:00', end_time: '09:00'}]}]}]".to_owned(),
             "start time cannot be",
@@ -146,4 +145,90 @@ fn secrets_are_masked_in_what_is_shown() {
     .unwrap();
     assert!(!config.masked.contains("secret1") && !config.masked.contains("secret3"), "{}", config.masked);
     assert!(config.masked.contains("<secret>"));
+}
+
+#[test]
+fn further_receivers_are_checked() {
+    for (integration, expected) in [
+        ("opsgenie_configs: [{}]", "no global OpsGenie API Key"),
+        ("opsgenie_configs: [{api_key: k, api_key_file: f}]", "at most one of"),
+        (
+            "opsgenie_configs: [{api_key: k, responders: [{type: team}]}]",
+            "at least one of id, username or name",
+        ),
+        (
+            "opsgenie_configs: [{api_key: k, responders: [{id: '1', type: nobody}]}]",
+            "responder type \"nobody\"",
+        ),
+        ("opsgenie_configs: [{api_key: k, api_url: 'ftp://x'}]", "unsupported scheme"),
+        ("victorops_configs: [{api_key: k}]", "missing Routing key"),
+        ("victorops_configs: [{routing_key: r}]", "no global VictorOps API Key"),
+        (
+            "victorops_configs: [{api_key: k, routing_key: r, custom_fields: {entity_id: x}}]",
+            "custom field entity_id",
+        ),
+        ("pushover_configs: [{token: t}]", "one of user_key or user_key_file"),
+        ("pushover_configs: [{user_key: u}]", "one of token or token_file"),
+        ("pushover_configs: [{user_key: u, token: t, html: true, monospace: true}]", "monospace & html"),
+        ("wechat_configs: [{api_secret: s}]", "no global Wechat CorpID"),
+        ("wechat_configs: [{corp_id: c}]", "no global Wechat Api Secret"),
+        ("wechat_configs: [{api_secret: s, corp_id: c, message_type: video}]", "expected one of"),
+        ("sns_configs: [{}]", "must provide either a Target ARN"),
+        ("sns_configs: [{topic_arn: a, phone_number: b}]", "must provide either a Target ARN"),
+        ("sns_configs: [{topic_arn: a, sigv4: {access_key: x}}]", "Access key and Secret Key"),
+        ("webex_configs: [{http_config: {authorization: {credentials: c}}}]", "missing room_id"),
+        ("webex_configs: [{room_id: r}]", "missing webex_configs.http_config.authorization"),
+        ("msteams_configs: [{}]", "one of webhook_url or webhook_url_file"),
+        ("jira_configs: [{api_url: 'http://x', issue_type: t}]", "missing project"),
+        ("jira_configs: [{api_url: 'http://x', project: t}]", "missing issue_type"),
+        ("jira_configs: [{project: p, issue_type: t}]", "no Jira Cloud URL"),
+        (
+            "jira_configs: [{api_url: 'http://x', project: p, issue_type: t, api_type: old}]",
+            "expected one of",
+        ),
+        ("rocketchat_configs: [{token: t}]", "no global Rocketchat TokenID"),
+        ("rocketchat_configs: [{token_id: t}]", "no global Rocketchat Token set"),
+        ("mattermost_configs: [{}]", "missing webhook_url"),
+        ("mattermost_configs: [{webhook_url: 'http://x', fields: [{title: a}]}]", "missing value"),
+        ("incidentio_configs: [{alert_source_token: t}]", "one of url or url_file"),
+        ("incidentio_configs: [{url: 'http://x'}]", "at least one of alert_source_token"),
+        (
+            "incidentio_configs: [{url: 'http://x', alert_source_token: t, http_config: {authorization: {credentials: c}}}]",
+            "cannot specify alert_source_token",
+        ),
+        ("slack_configs: [{api_url: 'http://x', update_message: true}]", "update_message needs"),
+        (
+            "jira_configs: [{api_url: 'http://x', project: p, issue_type: t, description: '{{ end }}'}]",
+            "am.yml:4:",
+        ),
+        ("webhook_configs: [{url: 'http://x', payload: {a: '{{ nope }}'}}]", "am.yml:4:"),
+        ("opsgenie_configs: [null]", "must not be null"),
+        ("fallback: {receiver: r}", "its own fallback"),
+        ("fallback: {receiver: nobody}", "undefined receiver \"nobody\" used as fallback"),
+        ("fallback: {after: 5m}", "required key \"receiver\" is missing"),
+    ] {
+        let text = format!("route: {{receiver: r}}\nreceivers:\n- name: r\n  {integration}\n");
+        let error = load(&text).expect_err(integration);
+        assert!(error.contains(expected), "{integration}: {error}");
+    }
+    let global = "global: {opsgenie_api_key: k, victorops_api_key: k, wechat_api_secret: s, wechat_api_corp_id: c, rocketchat_token: t,
+  rocketchat_token_id: i, jira_api_url: 'http://x', mattermost_webhook_url: 'http://x'}
+route: {receiver: r}
+receivers:
+- {name: r, opsgenie_configs: [{}], victorops_configs: [{routing_key: r}], wechat_configs: [{}], rocketchat_configs: [{}],
+   jira_configs: [{project: p, issue_type: t}], mattermost_configs: [{}]}";
+    let config = load(global).unwrap();
+    let kinds: Vec<(&str, bool)> =
+        config.receivers[0].integrations.iter().map(|one| (one.kind.name(), one.send_resolved)).collect();
+    assert_eq!(
+        kinds,
+        [
+            ("opsgenie", true),
+            ("victorops", true),
+            ("wechat", false),
+            ("jira", true),
+            ("rocketchat", false),
+            ("mattermost", true)
+        ]
+    );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::{Map, Node, Reported};
 use http_client::{HttpClientConfig, SecretSource};
 
-use super::fields;
+use super::fields::{self, Tree};
 use super::global::Global;
 
 /// A webhook.
@@ -15,6 +15,8 @@ pub struct WebhookConfig {
     pub url: SecretSource,
     /// The most alerts in one message; 0: all.
     pub max_alerts: usize,
+    /// The body instead of ours.
+    pub payload: Option<Tree>,
     /// How long one attempt may take.
     pub timeout: Option<Duration>,
     /// The client.
@@ -30,10 +32,10 @@ impl WebhookConfig {
         if let SecretSource::Inline(text) = &url {
             crate::templates::check(text.expose()).map_err(|error| map.error(error))?;
         }
-        map.not_built(&["payload"])?;
         Ok(Self {
             url,
             max_alerts: map.read_or("max_alerts", 0, Node::integer)?,
+            payload: map.read("payload", Tree::read)?,
             timeout: fields::timeout(map)?,
             http: fields::http(map, &global.http)?,
         })

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use model::TimestampNs;
 
-use super::{Action, Dispatcher, GroupId, Notification, flush_timeout_ns};
+use super::{Action, Dispatcher, FAILING_ALERT, GroupId, Notification, flush_timeout_ns};
 use crate::alert::{self, Alert};
-use crate::config::{Config, Integration, Route};
-use crate::notification_log::{LogEntry, NotificationLog, Present};
+use crate::config::{Config, Integration, Receiver, Route};
+use crate::notification_log::{LogEntry, NotificationLog, Present, Reason};
 use crate::times::ns;
 
 impl Dispatcher {
@@ -97,14 +97,20 @@ impl Dispatcher {
         now: TimestampNs,
         actions: &mut Vec<Action>,
     ) {
-        let (Some(receiver), Some(group)) = (config.receiver(&route.receiver), self.groups.get_mut(&id))
-        else {
+        let Some(receiver) = receiver_for(config, route, alerts) else {
+            return;
+        };
+        let is_acknowledged = |alert: &&Arc<Alert>| self.acks.of(alert, now).is_some();
+        let acknowledged =
+            alerts.iter().filter(|alert| !alert.is_resolved(now)).all(|alert| is_acknowledged(&alert));
+        let Some(group) = self.groups.get_mut(&id) else {
             return;
         };
         let hashes = |resolved: bool| -> BTreeSet<u64> {
             alerts.iter().filter(|a| a.is_resolved(now) == resolved).map(|a| a.fingerprint.0).collect()
         };
         let (firing, resolved) = (hashes(false), hashes(true));
+        let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));
         for (position, Integration { idx, send_resolved, kind }) in receiver.integrations.iter().enumerate() {
             let key = NotificationLog::key(&group.key, &receiver.name, kind.name(), *idx);
             let present = Present {
@@ -116,12 +122,25 @@ impl Dispatcher {
             let Some(reason) = self.log.decide(&key, &present, now) else {
                 continue;
             };
-            let told =
-                alerts.iter().filter(|alert| *send_resolved || !alert.is_resolved(now)).cloned().collect();
-            let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));
+            if reason == Reason::Repeat && acknowledged {
+                let group_key = group.key.clone();
+                let alerts = firing.len();
+                actions.push(Action::Suppressed { reason: "acknowledgement", alerts, group_key });
+            }
+            let is_quiet = reason == Reason::Repeat && acknowledged;
+            let known = self.log.get(&key);
+            // What was told is remembered for as long as nobody is told again: the resolved message needs it.
+            if is_quiet && known.is_some_and(|entry| entry.expires_at - now > kept_ns / 2) {
+                continue;
+            }
+            let is_told = |alert: &&Arc<Alert>| !is_quiet && (*send_resolved || !alert.is_resolved(now));
+            let told = alerts.iter().filter(is_told).cloned().collect();
+            let memory = known.map(|entry| entry.memory.clone()).unwrap_or_default();
+            let timestamp = known.filter(|_| is_quiet).map_or(now, |entry| entry.timestamp);
             let entry = LogEntry {
                 key,
-                timestamp: now,
+                memory,
+                timestamp,
                 firing: firing.clone(),
                 resolved: resolved.clone(),
                 expires_at: now.saturating_add(kept_ns),
@@ -142,5 +161,16 @@ impl Dispatcher {
                 deadline: now + flush_timeout_ns(route),
             })));
         }
+    }
+}
+
+/// Who is told: the route's receiver, unless it is the one that fails and has a fallback.
+fn receiver_for<'c>(config: &'c Config, route: &Route, alerts: &[Arc<Alert>]) -> Option<&'c Receiver> {
+    let receiver = config.receiver(&route.receiver)?;
+    let is_itself =
+        |alert: &Arc<Alert>| alert.name() == FAILING_ALERT && alert.labels.value("receiver") == receiver.name;
+    match &receiver.fallback {
+        Some(fallback) if alerts.iter().all(is_itself) => config.receiver(&fallback.receiver),
+        _ => Some(receiver),
     }
 }

@@ -265,3 +265,107 @@ fn alerts_with_one_name_can_be_limited() {
     bench.send(&["g=1,alertname=n,a=y"], 0);
     assert_eq!(bench.run_to(70), ["70s r +y -x"]);
 }
+
+#[test]
+fn acknowledged_groups_are_not_repeated() {
+    let mut bench = Bench::new(SIMPLE);
+    let mut told = Vec::new();
+    for second in (0..2800).step_by(20) {
+        match second {
+            40 => {
+                let alert = bench.alert("g=1,a=x", 0);
+                let ack = crate::acks::Ack {
+                    fingerprint: alert.fingerprint.0,
+                    labels: BTreeMap::new(),
+                    owner: "me".to_owned(),
+                    comment: String::new(),
+                    at: bench.now,
+                    expires_at: START + 1400 * S,
+                };
+                bench.dispatcher.acks.apply(vec![ack]);
+            }
+            // What is new is told all the same, and then the group is not acknowledged as a whole.
+            2000 => told.extend(bench.send(&["g=1,a=y"], 0)),
+            _ => {}
+        }
+        told.extend(bench.send(&["g=1,a=x"], if second < 2600 { 0 } else { second }));
+        told.extend(bench.run_to(second + 20));
+    }
+    assert_eq!(told, ["10s r +x -", "1450s r +x -", "2050s r +xy -", "2350s r +x -y", "2650s r + -x"]);
+}
+
+#[test]
+fn groups_keep_what_is_resolved_while_something_waits() {
+    let mut bench = Bench::new(SIMPLE);
+    bench.receiver_works = false;
+    bench.send(&["g=1,a=x"], 0);
+    assert_eq!(bench.run_to(10), ["10s r +x - failed"]);
+    let key = NotificationLog::key("{}:{g=\"1\"}", "r", "webhook", 0);
+    bench.dispatcher.await_arrival("{}:{g=\"1\"}", &key);
+    bench.receiver_works = true;
+    bench.send(&["g=1,a=x"], 15);
+    assert_eq!(bench.run_to(200), Vec::<String>::new());
+    assert_eq!(bench.dispatcher.groups_len(), 1);
+    // What waited has arrived: now it can be told that it is over.
+    let firing = BTreeSet::from([bench.alert("g=1,a=x", 0).fingerprint.0]);
+    let entry = LogEntry {
+        key: key.clone(),
+        timestamp: bench.now,
+        firing,
+        resolved: BTreeSet::new(),
+        expires_at: bench.now + 3600 * S,
+        memory: BTreeMap::new(),
+    };
+    bench.dispatcher.settle(&key);
+    let delivered = Delivered { group: GroupId(0), flush: 0, position: 0, entry: Some(entry) };
+    bench.dispatcher.step(bench.now, Event::Delivered(delivered));
+    assert_eq!(bench.run_to(300), ["250s r + -x"]);
+    assert_eq!(bench.run_to(400), Vec::<String>::new());
+    assert_eq!(bench.dispatcher.groups_len(), 0);
+}
+
+#[test]
+fn a_failing_receiver_is_told_of_by_its_fallback() {
+    let config = "route: {receiver: r, group_by: [g], group_wait: 1s}
+receivers: [{name: r, fallback: {receiver: o}, webhook_configs: [{url: 'http://x'}]}, {name: o, webhook_configs: [{url: 'http://y'}]}]";
+    let mut bench = Bench::new(config);
+    bench.send(&[&format!("alertname={FAILING_ALERT},receiver=r,a=x")], 0);
+    assert_eq!(bench.run_to(2), ["1s o +x -"]);
+    bench.send(&[&format!("alertname={FAILING_ALERT},receiver=o,g=2,a=x")], 0);
+    assert_eq!(bench.run_to(4), ["3s r +x -"]);
+}
+
+#[test]
+fn explanations_say_why() {
+    let config = "route:
+  {receiver: r, group_by: [g], routes: [
+    {matchers: ['team=\"a\"'], receiver: a, mute_time_intervals: [then], continue: true},
+    {matchers: ['team=\"a\"'], receiver: b, active_time_intervals: [then], routes: [{matchers: ['x=\"1\"'], receiver: none}]}]}
+receivers: [{name: r, webhook_configs: [{url: 'http://x'}]}, {name: a, webhook_configs: [{url: 'http://x'}]},
+  {name: b, webhook_configs: [{url: 'http://x'}]}, {name: none}]
+time_intervals: [{name: then, time_intervals: [{years: ['2023']}]}]
+inhibit_rules: [{source_matchers: ['sev=\"high\"'], target_matchers: ['sev=\"low\"']}]";
+    let mut bench = Bench::new(config);
+    bench.send(&["g=1,sev=high"], 0);
+    let year = 365 * 24 * 3600 * S;
+    for (labels, at, verdict) in [
+        ("g=2", START, "told: r"),
+        ("g=2,sev=low", START, "kept back: inhibition"),
+        // The source is over by then.
+        ("g=2,sev=low", START + year, "told: r"),
+        ("team=a", START, "told: b"),
+        ("team=a", START + year, "told: a"),
+        ("team=a,x=1", START, "nobody is told: no receiver on its routes has an integration"),
+    ] {
+        let labels = Labels::from_pairs(labels.split(',').map(|pair| pair.split_once('=').unwrap()));
+        let explanation = bench.dispatcher.explain(&labels, at);
+        assert_eq!(explanation.verdict(), verdict, "{labels}: {explanation:?}");
+    }
+    let labels = Labels::from_pairs([("team", "a"), ("x", "1")]);
+    let explanation = bench.dispatcher.explain(&labels, START);
+    let paths: Vec<String> = explanation.routes.iter().map(|route| route.path.join(" ")).collect();
+    assert_eq!(paths, ["{} {team=\"a\"}", "{} {team=\"a\"} {x=\"1\"}"]);
+    assert_eq!(explanation.routes[0].muted_by, ["then"]);
+    let known = bench.dispatcher.explain(&Labels::from_pairs([("g", "1"), ("sev", "high")]), START);
+    assert!(known.is_firing && known.routes[0].group.is_some());
+}

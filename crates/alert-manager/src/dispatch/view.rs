@@ -7,6 +7,7 @@ use model::{Labels, TimestampNs};
 
 use super::Dispatcher;
 use crate::alert::{Alert, Fingerprint};
+use crate::manager::AckTarget;
 use crate::matchers::MatcherSet;
 
 /// An alert with what is done about it.
@@ -152,6 +153,48 @@ impl Dispatcher {
             inhibited_by: self.inhibited_by(&alert.labels, now),
             muted_by,
         }
+    }
+
+    /// An alert by its hash.
+    pub fn alert(&self, fingerprint: Fingerprint) -> Option<Arc<Alert>> {
+        self.alerts.get(&fingerprint).map(|stored| Arc::clone(&stored.alert))
+    }
+
+    /// A route's group with these labels: how many alerts it has, and when it is looked at next.
+    pub(crate) fn group(&self, route: usize, labels: &Labels) -> Option<(usize, TimestampNs)> {
+        let group = self.groups.get(self.by_labels.get(&(route, labels.clone()))?)?;
+        Some((group.alerts.len(), group.next_flush))
+    }
+
+    /// How many alerts match and fire, and how many match and are resolved.
+    pub fn count_matching(&self, matchers: &MatcherSet, now: TimestampNs) -> (usize, usize) {
+        let matching = self.alerts.values().filter(|stored| matchers.matches(&stored.alert.labels));
+        let (resolved, all) = matching.fold((0, 0), |(resolved, all), stored| {
+            (resolved + usize::from(stored.alert.is_resolved(now)), all + 1)
+        });
+        (all - resolved, resolved)
+    }
+
+    /// The alerts that fire among those that are meant, by fingerprint.
+    pub fn firing(&self, target: &AckTarget, now: TimestampNs) -> Vec<Arc<Alert>> {
+        let mut found: Vec<Arc<Alert>> = match target {
+            AckTarget::Fingerprints(all) => {
+                let find = |fingerprint| self.alerts.get(fingerprint).map(|stored| Arc::clone(&stored.alert));
+                all.iter().filter_map(find).collect()
+            }
+            AckTarget::Matching(matchers) => {
+                let all = self.alerts.values().map(|stored| &stored.alert);
+                all.filter(|alert| matchers.matches(&alert.labels)).cloned().collect()
+            }
+            AckTarget::Group(key, at) => {
+                let groups = self.groups.values().filter(|group| group.key == *key);
+                let alerts = groups.flat_map(|group| group.alerts.values());
+                alerts.filter(|alert| alert.starts_at <= *at).cloned().collect()
+            }
+        };
+        found.retain(|alert| !alert.is_resolved(now));
+        found.sort_by_key(|alert| alert.fingerprint);
+        found
     }
 
     /// How many alerts are active and how many are suppressed.

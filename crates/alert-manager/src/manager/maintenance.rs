@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::Manager;
 use crate::dispatch::Event;
+use crate::outbox::Lane;
 use crate::silences::SilenceState;
 
 /// The longest sleep: a clock that was set back must not stop the ticker.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// How often silences are asked what they wish for.
+const SILENCES_EVERY: Duration = Duration::from_secs(5);
 /// How often the history is written and synced.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
 
@@ -16,8 +19,9 @@ impl Manager {
     /// Starts the tasks; they end with the service.
     pub fn start(&self) {
         let lifecycle = self.0.lifecycle.clone();
-        let (ticker, writer, keeper) = (self.clone(), self.clone(), self.clone());
+        let (ticker, writer, keeper, postman) = (self.clone(), self.clone(), self.clone(), self.clone());
         lifecycle.spawn("dispatch", async move { ticker.tick().await });
+        lifecycle.spawn("outbox", async move { postman.run_outbox().await });
         lifecycle.spawn("history", async move { writer.write_history().await });
         lifecycle.spawn("maintenance", async move { keeper.maintain().await });
     }
@@ -77,6 +81,7 @@ impl Manager {
         let stopping = self.0.lifecycle.stopping().clone();
         let settings = self.0.settings.clone();
         let mut alerts = tokio::time::interval(settings.alerts_gc_interval.max(Duration::from_millis(100)));
+        let mut silences = tokio::time::interval(SILENCES_EVERY);
         let mut state = tokio::time::interval(settings.maintenance_interval.max(Duration::from_millis(100)));
         loop {
             tokio::select! {
@@ -84,6 +89,7 @@ impl Manager {
                     let now = self.now();
                     self.dispatcher().collect_garbage(now);
                 }
+                _ = silences.tick() => self.look_after_silences().await,
                 _ = state.tick() => self.forget_old().await,
                 () = stopping.cancelled() => return,
             }
@@ -93,16 +99,21 @@ impl Manager {
     async fn forget_old(&self) {
         let _change = self.0.silence_changes.lock().await;
         let now = self.now();
-        let (silences, entries) = {
+        let (silences, entries, acks) = {
             let dispatcher = self.dispatcher();
-            (dispatcher.silences.outdated(now, self.0.settings.retention_ns), dispatcher.log.outdated(now))
+            (
+                dispatcher.silences.outdated(now, self.0.settings.retention_ns),
+                dispatcher.log.outdated(now),
+                dispatcher.acks.outdated(now),
+            )
         };
         let inner = Arc::clone(&self.0);
-        let (gone_silences, gone_entries) = (silences.clone(), entries.clone());
+        let (gone_silences, gone_entries, gone_acks) = (silences.clone(), entries.clone(), acks.clone());
         let work = tokio::task::spawn_blocking(move || {
             if !gone_silences.is_empty() || !gone_entries.is_empty() {
                 inner.state.forget(&gone_silences, &gone_entries)?;
             }
+            inner.state.forget_acks(&gone_acks)?;
             inner.state.export()?;
             if let Err(error) = inner.history.truncate(now) {
                 tracing::error!(error = service::error_chain(&error), "history cannot be truncated");
@@ -120,6 +131,9 @@ impl Manager {
         let mut dispatcher = self.dispatcher();
         dispatcher.silences.forget(&silences);
         dispatcher.log.forget(&entries);
+        for fingerprint in acks {
+            dispatcher.acks.remove(fingerprint);
+        }
     }
 
     /// Metrics whose values are counted when they are asked for.
@@ -144,6 +158,25 @@ impl Manager {
                     &[("state", state.as_str())],
                     count,
                 );
+            }
+            let acknowledged = dispatcher.acks.list(now).len() as f64;
+            let help = "Acknowledgements that are in force.";
+            collector.gauge("alertmanager_acknowledgements", help, &[], acknowledged);
+            for receiver in &dispatcher.config().receivers {
+                for integration in &receiver.integrations {
+                    let id = (receiver.name.clone(), integration.kind.name(), integration.idx);
+                    let place = integration.idx.to_string();
+                    let labels =
+                        [("receiver", receiver.name.as_str()), ("integration", id.1), ("index", &place)];
+                    let health = inner.health.of(&id);
+                    let lane = Lane { receiver: id.0, kind: id.1.to_owned(), idx: id.2 };
+                    let waiting = inner.outbox.lock().waiting(&lane) as f64;
+                    let help = "Whether an integration's last attempt failed.";
+                    let failing = f64::from(u8::from(health.failing_since.is_some()));
+                    collector.gauge("alertmanager_receiver_failing", help, &labels, failing);
+                    let help = "Notifications that have not arrived yet.";
+                    collector.gauge("alertmanager_outbox_notifications", help, &labels, waiting);
+                }
             }
             let groups = dispatcher.groups_len() as f64;
             collector.gauge("alertmanager_dispatcher_aggregation_groups", "Groups of alerts.", &[], groups);

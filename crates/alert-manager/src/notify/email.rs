@@ -33,7 +33,7 @@ pub(super) async fn send(
     Ok(format!("{}: {}", response.code(), lines.join(" ")))
 }
 
-fn compose(
+pub(super) fn compose(
     config: &EmailConfig,
     message: &Message,
     render: &Render<'_>,
@@ -44,14 +44,14 @@ fn compose(
     let address =
         |what: &str, error: &dyn std::fmt::Display| NotifyError::permanent(format!("{what}: {error}"));
     let from: Mailbox = render
-        .text(&config.from)?
+        .exact(&config.from)?
         .parse()
         .map_err(|error: lettre::address::AddressError| address("from", &error))?;
     let to: Mailboxes = render
-        .text(&config.to)?
+        .exact(&config.to)?
         .parse()
         .map_err(|error: lettre::address::AddressError| address("to", &error))?;
-    let subject = render.text(header("Subject").unwrap_or(DEFAULT_SUBJECT))?;
+    let subject = render.title(header("Subject").unwrap_or(DEFAULT_SUBJECT));
     // A line break would begin a header of its own.
     let subject = subject.replace(['\r', '\n'], " ");
     let mut builder = lettre::Message::builder().from(from).subject(subject).message_id(None);
@@ -66,8 +66,8 @@ fn compose(
         let id = format!("<alert-{}{day}@alertmanager>", message.key_hash());
         builder = builder.references(id.clone()).in_reply_to(id);
     }
-    let html = render.html(&config.html)?;
-    let text = render.text(&config.text)?;
+    let html = render.html(&config.html);
+    let text = render.text(&config.text);
     let part = |kind: ContentType, body: String| SinglePart::builder().header(kind).body(body);
     let parts = match (text.is_empty(), html.is_empty()) {
         (true, _) => MultiPart::alternative().singlepart(part(ContentType::TEXT_HTML, html)),
@@ -81,7 +81,7 @@ fn compose(
         if ["Subject", "From", "To"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
             continue;
         }
-        let value = render.text(value)?.replace(['\r', '\n'], " ");
+        let value = render.word(value).replace(['\r', '\n'], " ");
         let name = HeaderName::new_from_ascii(name.clone())
             .map_err(|_| NotifyError::permanent(format!("{name:?} is no header name")))?;
         mail.headers_mut().insert_raw(HeaderValue::new(name, value));

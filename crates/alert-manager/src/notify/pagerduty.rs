@@ -9,16 +9,16 @@ const SUMMARY_CHARS_MAX: usize = 1024;
 const EVENT_BYTES_MAX: usize = 512_000;
 
 pub(super) async fn send(config: &PagerdutyConfig, sender: &Sender<'_>) -> Result<String, NotifyError> {
-    let details = details(config, sender)?;
-    let summary = cut(&sender.text(&config.description)?, SUMMARY_CHARS_MAX);
+    let details = details(config, sender);
+    let summary = cut(&sender.text(&config.description), SUMMARY_CHARS_MAX);
     let (mut body, retried): (Value, &[u16]) = match &config.key {
         PagerdutyKey::Routing(key) => {
-            let key = sender.text(expose(key).await?.trim())?;
-            (version_2(config, sender, &key, &summary, &details)?, &[429])
+            let key = sender.exact(expose(key).await?.trim())?;
+            (version_2(config, sender, &key, &summary, &details), &[429])
         }
         PagerdutyKey::Service(key) => {
-            let key = sender.text(expose(key).await?.trim())?;
-            (version_1(config, sender, &key, &summary, &details)?, &[403])
+            let key = sender.exact(expose(key).await?.trim())?;
+            (version_1(config, sender, &key, &summary, &details), &[403])
         }
     };
     let len = body.to_string().len();
@@ -36,7 +36,7 @@ pub(super) async fn send(config: &PagerdutyConfig, sender: &Sender<'_>) -> Resul
     sender.post(&config.url, &body, retried, config.timeout).await
 }
 
-fn details(config: &PagerdutyConfig, sender: &Sender<'_>) -> Result<Map<String, Value>, NotifyError> {
+fn details(config: &PagerdutyConfig, sender: &Sender<'_>) -> Map<String, Value> {
     let mut texts: Vec<(String, String)> = [
         ("firing", r#"{{ template "pagerduty.default.instances" .Alerts.Firing }}"#),
         ("resolved", r#"{{ template "pagerduty.default.instances" .Alerts.Resolved }}"#),
@@ -48,9 +48,14 @@ fn details(config: &PagerdutyConfig, sender: &Sender<'_>) -> Result<Map<String, 
     texts.extend(config.details.clone());
     let mut details = Map::new();
     for (name, text) in texts {
-        details.insert(name, sender.text(&text)?.into());
+        details.insert(name, sender.text(&text).into());
     }
-    Ok(details)
+    details
+}
+
+/// A severity whose template has failed is one that wakes somebody up.
+fn severity(rendered: &str) -> &str {
+    if rendered.is_empty() { "error" } else { rendered }
 }
 
 fn event(sender: &Sender<'_>) -> &'static str {
@@ -63,37 +68,37 @@ fn version_2(
     key: &str,
     summary: &str,
     details: &Map<String, Value>,
-) -> Result<Value, NotifyError> {
+) -> Value {
     let mut payload = json!({
         "summary": summary,
-        "source": sender.text(&config.source)?,
-        "severity": sender.text(&config.severity)?,
+        "source": sender.word(&config.source),
+        "severity": severity(&sender.word(&config.severity)),
         "custom_details": details,
     });
-    put(&mut payload, "class", sender.text(&config.class)?);
-    put(&mut payload, "component", sender.text(&config.component)?);
-    put(&mut payload, "group", sender.text(&config.group)?);
+    put(&mut payload, "class", sender.word(&config.class));
+    put(&mut payload, "component", sender.word(&config.component));
+    put(&mut payload, "group", sender.word(&config.group));
     let mut body = json!({
         "routing_key": key,
         "event_action": event(sender),
         "dedup_key": sender.message.key_hash(),
         "payload": payload,
     });
-    put(&mut body, "client", sender.text(&config.client)?);
-    put(&mut body, "client_url", sender.text(&config.client_url)?);
+    put(&mut body, "client", sender.word(&config.client));
+    put(&mut body, "client_url", sender.word(&config.client_url));
     let mut images = Vec::new();
     for image in &config.images {
-        let mut shown = json!({ "src": sender.text(&image.src)? });
-        put(&mut shown, "alt", sender.text(&image.alt)?);
-        put(&mut shown, "href", sender.text(&image.href)?);
+        let mut shown = json!({ "src": sender.word(&image.src) });
+        put(&mut shown, "alt", sender.word(&image.alt));
+        put(&mut shown, "href", sender.word(&image.href));
         if shown["src"] != "" {
             images.push(shown);
         }
     }
     let mut links = Vec::new();
     for link in &config.links {
-        let mut shown = json!({ "href": sender.text(&link.href)? });
-        put(&mut shown, "text", sender.text(&link.text)?);
+        let mut shown = json!({ "href": sender.word(&link.href) });
+        put(&mut shown, "text", sender.word(&link.text));
         if shown["href"] != "" {
             links.push(shown);
         }
@@ -103,7 +108,7 @@ fn version_2(
             body[name] = list.into();
         }
     }
-    Ok(body)
+    body
 }
 
 fn version_1(
@@ -112,7 +117,7 @@ fn version_1(
     key: &str,
     summary: &str,
     details: &Map<String, Value>,
-) -> Result<Value, NotifyError> {
+) -> Value {
     let mut body = json!({
         "service_key": key,
         "event_type": event(sender),
@@ -121,8 +126,8 @@ fn version_1(
         "details": details,
     });
     if sender.is_firing() {
-        put(&mut body, "client", sender.text(&config.client)?);
-        put(&mut body, "client_url", sender.text(&config.client_url)?);
+        put(&mut body, "client", sender.word(&config.client));
+        put(&mut body, "client_url", sender.word(&config.client_url));
     }
-    Ok(body)
+    body
 }

@@ -1,9 +1,8 @@
 //! Telegram: `sendMessage` of the bot API.
 
-use go_template::TemplateError;
 use serde_json::json;
 
-use super::{NotifyError, Sender, cut, expose};
+use super::{NotifyError, Sender, cut, expose, hide};
 use crate::config::{TelegramChat, TelegramConfig};
 
 const TEXT_CHARS_MAX: usize = 4096;
@@ -19,7 +18,7 @@ pub(super) async fn send(config: &TelegramConfig, sender: &Sender<'_>) -> Result
     };
     let mut body = json!({
         "chat_id": chat,
-        "text": text(config, sender)?,
+        "text": text(config, sender),
         "disable_notification": config.disable_notifications,
         "disable_web_page_preview": true,
     });
@@ -31,19 +30,18 @@ pub(super) async fn send(config: &TelegramConfig, sender: &Sender<'_>) -> Result
     }
     let url = format!("{}/bot{}/sendMessage", config.api_url.trim_end_matches('/'), token.trim());
     let outcome = sender.post(&url, &body, &[429], None).await;
-    // The token is part of the URL, which errors show.
-    outcome.map_err(|error| NotifyError { message: error.message.replace(token.trim(), "<secret>"), ..error })
+    hide(outcome, token.trim())
 }
 
-fn text(config: &TelegramConfig, sender: &Sender<'_>) -> Result<String, TemplateError> {
+fn text(config: &TelegramConfig, sender: &Sender<'_>) -> String {
     if config.parse_mode != "HTML" {
-        return Ok(cut(&sender.text(&config.message)?, TEXT_CHARS_MAX));
+        return cut(&sender.text(&config.message), TEXT_CHARS_MAX);
     }
-    let html = sender.render.html(&config.message)?;
+    let html = sender.html(&config.message);
     // A tag that is cut in two would be refused.
-    Ok(if html.chars().count() > TEXT_CHARS_MAX {
+    if html.chars().count() > TEXT_CHARS_MAX {
         "The message is too long for Telegram. See Alertmanager for all alerts of this group.".to_owned()
     } else {
         html
-    })
+    }
 }

@@ -6,11 +6,15 @@ use super::{NotifyError, Sender, expose};
 use crate::config::WebhookConfig;
 
 pub(super) async fn send(config: &WebhookConfig, sender: &Sender<'_>) -> Result<String, NotifyError> {
-    let url = sender.text(&expose(&config.url).await?)?;
-    sender.post(url.trim(), &body(config.max_alerts, sender), &[], config.timeout).await
+    let url = sender.exact(&expose(&config.url).await?)?;
+    let body = match &config.payload {
+        Some(tree) => tree.render(&|text| Ok::<_, NotifyError>(sender.text(text)))?,
+        None => body(config.max_alerts, sender),
+    };
+    sender.post(url.trim(), &body, &[], config.timeout).await
 }
 
-fn body(alerts_max: usize, sender: &Sender<'_>) -> serde_json::Value {
+pub(super) fn body(alerts_max: usize, sender: &Sender<'_>) -> serde_json::Value {
     let data = sender.data();
     let kept = if alerts_max == 0 { data.alerts.len() } else { alerts_max.min(data.alerts.len()) };
     json!({

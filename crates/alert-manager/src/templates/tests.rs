@@ -30,6 +30,7 @@ fn data() -> Data {
         common_labels: pairs("alertname=Down,job=node"),
         common_annotations: pairs("summary=It is <down>"),
         route_labels: pairs("tier=1"),
+        ack_url: String::new(),
         external_url: "http://am:9093".to_owned(),
     }
 }
