@@ -1,0 +1,6 @@
+//! The real binary over loopback: what it stores, answers, refuses, sends and finds.
+
+mod admin;
+mod harness;
+mod process;
+mod remote_write;
