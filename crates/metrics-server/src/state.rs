@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use crate::metrics::Metrics;
+use crate::remote_storage::RemoteStorage;
 use crate::rule_manager::{RuleEnv, RuleManager};
 use crate::scrape::ScrapeManager;
 
@@ -36,8 +37,9 @@ pub(crate) struct State {
     pub(crate) config: RwLock<Arc<LoadedConfig>>,
     /// When the configuration was loaded last, in ms, and whether the last attempt worked.
     pub(crate) config_loaded: RwLock<(i64, bool)>,
-    pub(crate) scrape: ScrapeManager,
+    pub(crate) scrape: Arc<ScrapeManager>,
     pub(crate) rules: RuleManager,
+    pub(crate) remote: RemoteStorage,
     pub(crate) alerts: Arc<AlertSender>,
     pub(crate) metrics: Metrics,
     pub(crate) external_url: String,

@@ -3,4 +3,5 @@
 mod admin;
 mod harness;
 mod process;
+mod remote_storage;
 mod remote_write;

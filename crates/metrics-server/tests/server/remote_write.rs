@@ -1,6 +1,7 @@
 //! `/api/v1/write` over HTTP: what is taken, what is refused, and what a refusal leaves behind.
 
 use prost::Message;
+use remote_write::{OutgoingSeries, encode_v2};
 use wire::prometheus::{Exemplar, Histogram, Label, Sample, TimeSeries, WriteRequest, histogram};
 
 use crate::harness::{Answer, Server, now_ms};
@@ -8,6 +9,9 @@ use crate::harness::{Answer, Server, now_ms};
 const PATH: &str = "/api/v1/write";
 const V1: (&str, &str) = ("Content-Type", "application/x-protobuf");
 const SNAPPY: (&str, &str) = ("Content-Encoding", "snappy");
+
+/// What it is about, headers, body, status.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
 
 fn started(flags: &[&str]) -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().expect("directory");
@@ -55,7 +59,7 @@ fn headers_and_bodies_are_checked() {
     let text = ("Content-Type", "text/plain");
     let unknown = ("Content-Type", "application/x-protobuf;proto=nope.Request");
     let named = ("Content-Type", "application/x-protobuf;proto=prometheus.WriteRequest");
-    let cases: [(&str, &[(&str, &str)], &[u8], u16); 11] = [
+    let cases: [Case<'_>; 11] = [
         ("no content type", &[], &good, 204),
         ("no encoding", &[V1], &good, 204),
         ("named", &[named, SNAPPY], &good, 204),
@@ -153,4 +157,125 @@ fn histograms_and_exemplars_are_stored() {
     let found =
         server.get(&format!("/api/v1/query_exemplars?query=hits_total&start=0&end={}", now / 1000 + 1)).1;
     assert!(found.contains("\"trace_id\":\"abc\""), "{found}");
+}
+
+const V2: (&str, &str) = ("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request");
+
+fn write_v2(server: &Server, message: &[u8]) -> (u16, [Option<u64>; 3]) {
+    let answer = server.send("POST", PATH, &[V2, SNAPPY], &compressed(message));
+    let written = ["Samples", "Histograms", "Exemplars"].map(|kind| {
+        answer
+            .header(&format!("X-Prometheus-Remote-Write-{kind}-Written"))
+            .and_then(|count| count.parse().ok())
+    });
+    (answer.status, written)
+}
+
+fn outgoing(name: &str, samples: &[(i64, f64)]) -> OutgoingSeries {
+    OutgoingSeries {
+        labels: Some(model::Labels::from_pairs([("__name__", name), ("job", "t")])),
+        samples: samples.to_vec(),
+        ..OutgoingSeries::default()
+    }
+}
+
+#[test]
+fn requests_of_2_0_say_what_was_written() {
+    let (_dir, server) =
+        started(&["--web.enable-remote-write-receiver", "--enable-feature=exemplar-storage"]);
+    let now = now_ms();
+    let histogram = model::FloatHistogram {
+        schema: 9,
+        zero_threshold: 0.001,
+        count: 3.0,
+        sum: 2.0,
+        positive_spans: vec![model::BucketSpan { offset: 0, length: 2 }],
+        positive_buckets: vec![1.0, 2.0],
+        ..model::FloatHistogram::default()
+    };
+    let exemplar = model::Exemplar {
+        labels: model::Labels::from_pairs([("trace_id", "abc")]),
+        value: 1.0,
+        timestamp: now,
+    };
+    let metadata = model::MetricMetadata {
+        kind: model::MetricType::Counter,
+        unit: String::new(),
+        help: "Hits of all kinds.".to_owned(),
+    };
+    let all = [
+        OutgoingSeries {
+            exemplars: vec![exemplar],
+            metadata: Some(std::sync::Arc::new(metadata)),
+            ..outgoing("hits_total", &[(now - 1000, 1.0), (now, 2.0)])
+        },
+        OutgoingSeries {
+            histograms: vec![(now, std::sync::Arc::new(histogram))],
+            ..outgoing("latency", &[])
+        },
+    ];
+    assert_eq!(write_v2(&server, &encode_v2(&all)), (204, [Some(2), Some(1), Some(1)]));
+    assert_eq!(server.value("sum_over_time(hits_total[1m])", now).as_deref(), Some("3"));
+    assert_eq!(
+        server.value("histogram_count(latency)", now).as_deref(),
+        Some("3"),
+        "a finer schema is reduced"
+    );
+    assert!(server.get("/api/v1/metadata?metric=hits_total").1.contains("Hits of all kinds."));
+
+    // What is good is kept beside what is not.
+    let nameless = OutgoingSeries {
+        labels: Some(model::Labels::from_pairs([("job", "t")])),
+        ..outgoing("x", &[(now, 1.0)])
+    };
+    let mixed = [
+        outgoing("kept", &[(now, 5.0)]),
+        nameless,
+        outgoing("empty", &[]),
+        outgoing("hits_total", &[(now - 500, 9.0), (now + 1, 3.0)]),
+    ];
+    assert_eq!(write_v2(&server, &encode_v2(&mixed)), (400, [Some(2), Some(0), Some(0)]));
+    assert_eq!(server.value("kept", now).as_deref(), Some("5"));
+    assert_eq!(server.value("hits_total", now + 1).as_deref(), Some("3"));
+    let answer = server.send("POST", PATH, &[V2, SNAPPY], &compressed(&encode_v2(&mixed)));
+    let text = answer.text();
+    for reason in ["no metric name", "without samples", "out of order"] {
+        assert!(text.contains(reason), "{reason}: {text}");
+    }
+    assert_eq!(
+        write_v2(&server, b"\x22\x01x"),
+        (400, [Some(0), Some(0), Some(0)]),
+        "a table without its empty text"
+    );
+    assert_eq!(write_v2(&server, b""), (204, [Some(0), Some(0), Some(0)]));
+}
+
+#[test]
+fn starts_are_stored_where_that_is_switched_on() {
+    let features = "--enable-feature=created-timestamp-zero-ingestion";
+    let (_dir, server) = started(&["--web.enable-remote-write-receiver", features]);
+    let now = now_ms();
+    let sample = |value: f64, at: i64, start: i64| {
+        let mut sample = vec![9];
+        sample.extend_from_slice(&value.to_le_bytes());
+        for (field, number) in [(2u8, at), (3, start)] {
+            sample.push(field << 3);
+            let mut number = number as u64;
+            while number >= 0x80 {
+                sample.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            sample.push(number as u8);
+        }
+        sample
+    };
+    let mut message = b"\x22\x00\x22\x08__name__\x22\x01c".to_vec();
+    let sample = sample(7.0, now, now - 5000);
+    let mut series = vec![0x0a, 2, 1, 2, 0x12, sample.len() as u8];
+    series.extend_from_slice(&sample);
+    message.extend_from_slice(&[0x2a, series.len() as u8]);
+    message.extend_from_slice(&series);
+    assert_eq!(write_v2(&server, &message), (204, [Some(1), Some(0), Some(0)]));
+    assert_eq!(server.value("c", now - 4000).as_deref(), Some("0"));
+    assert_eq!(server.value("c", now).as_deref(), Some("7"));
 }
