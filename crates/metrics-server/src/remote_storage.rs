@@ -146,7 +146,8 @@ impl RemoteStorage {
             PositionFile::new(db.dir(), &name).forget();
         }
         for sender in prepared {
-            let started = self.start(sender, db);
+            let started = self.start(sender, db).await;
+            let Some(started) = started else { continue };
             self.running.lock().insert(started.writer.config().name.clone(), started);
         }
     }
@@ -165,16 +166,20 @@ impl RemoteStorage {
         tokio::task::spawn_blocking(move || follow.save_position()).await.ok();
     }
 
-    fn start(&self, sender: PreparedSender, db: &Arc<tsdb::Db>) -> Running {
+    /// `None` only where the runtime is shutting down.
+    async fn start(&self, sender: PreparedSender, db: &Arc<tsdb::Db>) -> Option<Running> {
         let PreparedSender { external, writer } = sender;
         let (writer, gone) = (Arc::new(writer), CancellationToken::new());
         let families = Families::default();
-        let position = PositionFile::new(db.dir(), &writer.config().name);
-        let follow = Follow::new(Arc::clone(&writer), external.clone(), Arc::clone(&families), position);
+        let (making, shown) = (Arc::clone(&writer), Arc::clone(&families));
+        let (labels, store) = (external.clone(), Arc::clone(db));
+        // Its place in the log is taken before anything more is stored on behalf of this configuration.
+        let making = tokio::task::spawn_blocking(move || Follow::new(making, labels, shown, &store));
+        let follow = making.await.ok()?;
         let (reading, ended, metrics) = (Arc::clone(db), gone.clone(), self.metrics.clone());
         let reader = tokio::task::spawn_blocking(move || follow.drive(&reading, &ended, &metrics));
         let metadata = tokio::spawn(send_families(Arc::clone(&writer), Arc::clone(&self.source), families));
-        Running { external, writer, gone, reader, metadata }
+        Some(Running { external, writer, gone, reader, metadata })
     }
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Follow {
     sequence: u64,
     /// Where the record after each sequence begins, from the oldest that is not done.
     marks: VecDeque<(u64, WalPosition)>,
+    /// Where the log ended when the reader was made: what lies before may have been sent already.
+    end: WalPosition,
     /// Where the next start goes on.
     done: Option<WalPosition>,
     saved: Option<WalPosition>,
@@ -55,13 +57,17 @@ pub(super) struct Follow {
 }
 
 impl Follow {
+    /// Takes its place in the log: where the last reader came to, or the log's present end. Blocks.
     pub(super) fn new(
         writer: Arc<RemoteWriter>,
         external: Labels,
         families: Families,
-        file: PositionFile,
+        db: &tsdb::Db,
     ) -> Self {
-        Self {
+        let file = PositionFile::new(db.dir(), &writer.config().name);
+        let end = db.tail_wal(None).position();
+        let from = file.load().filter(|position| *position <= end);
+        let mut follow = Self {
             writer,
             external,
             families,
@@ -69,25 +75,21 @@ impl Follow {
             series: HashMap::new(),
             sequence: 0,
             marks: VecDeque::new(),
-            done: None,
-            saved: None,
+            end,
+            done: Some(from.unwrap_or(end)),
+            saved: from,
             forgotten_up_to: None,
-        }
+        };
+        follow.save_position();
+        follow
     }
 
     /// Reads until it is told to end. Blocks.
     pub(super) fn drive(mut self, db: &tsdb::Db, gone: &CancellationToken, metrics: &WatchMetrics) -> Self {
         let name = self.writer.config().name.clone();
-        let end = db.tail_wal(None).position();
-        let from = self.file.load().filter(|position| *position <= end);
-        let mut tail = db.tail_wal(Some(from.unwrap_or(end)));
-        tracing::info!(
-            remote = name,
-            segment = tail.position().segment,
-            resumed = from.is_some(),
-            "reading the log"
-        );
-        self.done = Some(tail.position());
+        let (end, mut tail) = (self.end, db.tail_wal(self.done));
+        let (segment, offset) = (tail.position().segment, tail.position().offset);
+        tracing::info!(remote = name, segment, offset, "reading the log");
         let mut known = Vec::new();
         if let Err(error) = tail.read_series_before(|event| known.push(event)) {
             tracing::error!(remote = name, error = %error, "series of the log cannot be read");

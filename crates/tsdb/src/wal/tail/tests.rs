@@ -10,12 +10,12 @@ fn batch(number: u64, samples: u64) -> RecordBatch {
     let mut batch = RecordBatch::default();
     let mut bytes = vec![record::SERIES];
     record::put_series(&mut bytes, number, [("__name__", "a"), ("n", "x")].into_iter());
-    batch.push(&bytes, number % 2 == 0);
+    batch.push(&bytes, number.is_multiple_of(2));
     bytes.clear();
     let one =
         |idx| RefSample { series: number, timestamp: idx as i64 * 7919 % 1000, value: idx as f64 * 0.3 };
     record::put_samples(&mut bytes, (0..samples).map(one));
-    batch.push(&bytes, number % 2 == 0);
+    batch.push(&bytes, number.is_multiple_of(2));
     batch
 }
 
