@@ -3,6 +3,7 @@
 mod maintenance;
 mod reload;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -13,8 +14,10 @@ use alert_sender::{AlertSender, SenderOptions};
 use discovery::DiscoveryEnv;
 use futures::future::BoxFuture;
 use go_regex::Regex;
+use http_client::ClientOptions;
 use parking_lot::{Mutex, RwLock};
 use promql::{EngineFeatures, EngineOptions, Features};
+use remote_write::SenderEnv;
 use resources::{CpuClass, CpuPools, MemoryBudget, RequestContext};
 use service::{BoxError, Contexts, Failure, Lifecycle, Listener, Site, SiteOptions, Tenancy};
 use sys::{Clock, RealFs, SystemClock};
@@ -25,6 +28,7 @@ use crate::config::{LoadedConfig, PathAliases, load};
 use crate::flags::Flags;
 use crate::host::hostname;
 use crate::metrics::{Metrics, collect_store};
+use crate::remote_storage::{RemoteStorage, WatchMetrics};
 use crate::rule_manager::RuleManager;
 use crate::scrape::{self, ScrapeManager, ScrapeOptions};
 use crate::state::State;
@@ -84,6 +88,11 @@ impl App {
         state.lifecycle.on_reload(move || reload::reload(Arc::clone(&reloaded), site.clone()));
         let stopped = Arc::clone(state);
         state.lifecycle.on_stop("store", move || close_store(stopped));
+        let stopped = Arc::clone(state);
+        state.lifecycle.on_stop("remote write", move || async move {
+            stopped.remote.stop().await;
+            Ok(())
+        });
         let stopped = Arc::clone(state);
         state.lifecycle.on_stop("alerts", move || async move {
             stopped.alerts.stop().await;
@@ -162,13 +171,21 @@ fn build_state(
         store_exemplars: flags.has_feature("exemplar-storage"),
         offset_seed: 0,
     };
-    let scrape =
-        ScrapeManager::new(lifecycle, discovery, scrape::Metrics::register(registry), scrape_options);
+    let client =
+        ClientOptions { user_agent: USER_AGENT.to_owned(), gzip: false, aliases: discovery.aliases.clone() };
+    let scrape = Arc::new(ScrapeManager::new(
+        lifecycle,
+        discovery,
+        scrape::Metrics::register(registry),
+        scrape_options,
+    ));
+    let remote = remote_storage(flags, registry, (client, Arc::clone(&clock)), &scrape);
     let rule_metrics = rules::Metrics::register(registry, "prometheus");
     let step = loaded.config.global.evaluation_interval.as_millis() as i64;
     let subquery_step_ms = Arc::new(AtomicI64::new(step));
     let started_ms = clock.now_ms();
     Ok(State {
+        remote,
         rules: RuleManager::new(lifecycle, rule_metrics, Arc::clone(flags)),
         engine: engine(flags, &subquery_step_ms),
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
@@ -189,6 +206,26 @@ fn build_state(
         metrics,
         started_ms,
     })
+}
+
+fn remote_storage(
+    flags: &Flags,
+    registry: &Registry,
+    (client, clock): (ClientOptions, Arc<dyn Clock>),
+    scrape: &Arc<ScrapeManager>,
+) -> RemoteStorage {
+    let env = SenderEnv { client, metrics: remote_write::Metrics::register(registry), clock };
+    let scrape = Arc::clone(scrape);
+    let families = move || {
+        let mut families = BTreeMap::new();
+        for target in scrape.targets() {
+            let metadata = Arc::clone(&target.metadata.lock());
+            families.extend(metadata.iter().map(|(family, metadata)| (family.clone(), metadata.clone())));
+        }
+        families
+    };
+    let deadline = Duration::from_millis(flags.remote_flush_deadline_ms.unsigned_abs());
+    RemoteStorage::new(env, WatchMetrics::register(registry), deadline, Arc::new(families))
 }
 
 fn engine(flags: &Flags, subquery_step_ms: &Arc<AtomicI64>) -> promql::Engine {

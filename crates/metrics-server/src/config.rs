@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use ::config::{Node, Reported};
 use alert_sender::AlertingConfig;
 use model::ByteSize;
+use remote_write::RemoteWriteConfig;
 
 pub(crate) use global::{Global, ScrapeLimits};
 pub(crate) use load::{PathAliases, load};
@@ -23,6 +24,7 @@ pub struct Config {
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
     pub(crate) storage: StorageConfig,
+    pub(crate) remote_write: Vec<RemoteWriteConfig>,
 }
 
 /// A configuration with its rule files, ready to be applied.
@@ -49,7 +51,7 @@ impl Config {
     fn read(root: &Node) -> Result<Self, Reported> {
         let map = root.map()?;
         let global = map.read_or("global", Global::default(), Global::read)?;
-        map.not_built(&["remote_write", "remote_read", "tracing", "otlp"])?;
+        map.not_built(&["remote_read", "tracing", "otlp"])?;
         map.without_meaning(&["runtime"], "there is no garbage collector to tune");
         let scheme = global.name_scheme;
         let mut rule_files = Vec::new();
@@ -79,8 +81,10 @@ impl Config {
                 );
             }
         }
+        let remote_write =
+            map.read_or("remote_write", Vec::new(), |node| RemoteWriteConfig::read_list(node, scheme))?;
         map.finish()?;
-        Ok(Self { global, rule_files, scrape_configs, alerting, storage })
+        Ok(Self { global, rule_files, scrape_configs, alerting, storage, remote_write })
     }
 }
 

@@ -13,6 +13,7 @@ mod grpc;
 mod host;
 mod metrics;
 mod program;
+mod remote_storage;
 mod rule_manager;
 mod scrape;
 mod state;

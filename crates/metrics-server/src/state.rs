@@ -15,6 +15,7 @@ use crate::api::MessageBuffers;
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use crate::metrics::Metrics;
+use crate::remote_storage::RemoteStorage;
 use crate::rule_manager::{RuleEnv, RuleManager};
 use crate::scrape::ScrapeManager;
 
@@ -39,8 +40,9 @@ pub(crate) struct State {
     pub(crate) config_loaded: RwLock<(i64, bool)>,
     /// For requests of remote write.
     pub(crate) write_buffers: Arc<MessageBuffers>,
-    pub(crate) scrape: ScrapeManager,
+    pub(crate) scrape: Arc<ScrapeManager>,
     pub(crate) rules: RuleManager,
+    pub(crate) remote: RemoteStorage,
     pub(crate) alerts: Arc<AlertSender>,
     pub(crate) metrics: Metrics,
     pub(crate) external_url: String,

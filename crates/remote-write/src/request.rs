@@ -273,7 +273,7 @@ impl MetadataMessage<'_> {
     }
 }
 
-fn metric_type(number: u64) -> MetricType {
+pub(crate) fn metric_type(number: u64) -> MetricType {
     match number {
         1 => MetricType::Counter,
         2 => MetricType::Gauge,

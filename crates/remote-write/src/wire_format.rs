@@ -139,3 +139,44 @@ impl<'a> Reader<'a> {
         DecodeError { offset: self.at, reason }
     }
 }
+
+/// Appends a number.
+pub(crate) fn put_varint(dst: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        dst.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    dst.push(number as u8);
+}
+
+/// Appends a field that holds a number; 0 is not sent.
+pub(crate) fn put_number(dst: &mut Vec<u8>, field: u64, number: u64) {
+    if number != 0 {
+        put_varint(dst, field << 3);
+        put_varint(dst, number);
+    }
+}
+
+/// Appends a field that holds a signed number in zigzag form.
+pub(crate) fn put_zigzag(dst: &mut Vec<u8>, field: u64, number: i64) {
+    put_number(dst, field, to_zigzag(number));
+}
+
+pub(crate) fn to_zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+/// Appends a field that holds a float; 0 is not sent, -0 is.
+pub(crate) fn put_double(dst: &mut Vec<u8>, field: u64, number: f64) {
+    if number.to_bits() != 0 {
+        put_varint(dst, field << 3 | 1);
+        dst.extend_from_slice(&number.to_bits().to_le_bytes());
+    }
+}
+
+/// Appends a field that holds bytes.
+pub(crate) fn put_bytes(dst: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_varint(dst, field << 3 | 2);
+    put_varint(dst, bytes.len() as u64);
+    dst.extend_from_slice(bytes);
+}

@@ -27,6 +27,7 @@ use crate::options::{DbOptions, SyncPolicy};
 use crate::stats::{BlockInfo, DbStats};
 use crate::wal::log::{Log, LogInner};
 use crate::wal::record;
+use crate::wal::tail::{WalPosition, WalTail};
 use crate::wal::writer::RecordBatch;
 use crate::wal::{list_segments, segment_path};
 use crate::{Error, Result};
@@ -186,6 +187,18 @@ impl Db {
         stats.lowest_time = oldest.min(stats.head_min_time);
         stats.wal_bytes = self.log_bytes(&self.dir.join("wal"));
         stats
+    }
+
+    /// A tail of the log from `at` on; from its present end where that is `None`.
+    pub fn tail_wal(&self, at: Option<WalPosition>) -> WalTail {
+        let at = at.unwrap_or_else(|| {
+            // Nobody writes while the end is measured.
+            let log = self.wal.lock();
+            let segment = log.segment();
+            let path = segment_path(&self.dir.join("wal"), segment);
+            WalPosition { segment, offset: self.fs.file_len(&path).unwrap_or(0) }
+        });
+        WalTail::new(Arc::clone(&self.fs), &self.dir, at)
     }
 
     /// The blocks in use, in order of time.

@@ -27,3 +27,4 @@ pub use head::label_index::{Cardinality, NamedCount};
 pub use metrics::{Counters, ReplayProgress};
 pub use options::{DbOptions, Limits, SyncPolicy};
 pub use stats::{BlockInfo, DbStats};
+pub use wal::tail::{WalEvent, WalPosition, WalTail};

@@ -4,6 +4,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod log;
 pub(crate) mod reader;
 pub(crate) mod record;
+pub(crate) mod tail;
 pub(crate) mod writer;
 
 use std::path::{Path, PathBuf};

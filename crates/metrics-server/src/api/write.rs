@@ -1,7 +1,8 @@
-//! `/api/v1/write`: remote write 1.0.
+//! `/api/v1/write`: remote write. What is of 2.0 alone lies in `v2`.
 
 mod buffers;
 mod store;
+mod v2;
 
 use std::sync::Arc;
 
@@ -45,9 +46,10 @@ pub(crate) async fn write(AxumState(state): AxumState<Arc<State>>, request: Requ
         let hint = "remote write receiver needs to be enabled with --web.enable-remote-write-receiver";
         return service::text(StatusCode::NOT_FOUND, hint);
     }
-    if let Err(response) = check_headers(request.headers(), &state.flags.accepted_messages) {
-        return *response;
-    }
+    let version = match check_headers(request.headers(), &state.flags.accepted_messages) {
+        Ok(version) => version,
+        Err(response) => return *response,
+    };
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, REQUEST_BYTES_MAX).await {
         Ok(body) => body,
@@ -59,10 +61,11 @@ pub(crate) async fn write(AxumState(state): AxumState<Arc<State>>, request: Requ
         Ok(scope) => scope,
         Err(error) => return error.into_response(),
     };
-    let rules = Rules {
-        latest: state.clock.now_ms() + FUTURE_MS,
-        store_exemplars: state.flags.has_feature("exemplar-storage"),
-    };
+    let latest = state.clock.now_ms() + FUTURE_MS;
+    if version == Version::V2 {
+        return v2::write(&state, scope, body, latest).await;
+    }
+    let rules = Rules { latest, store_exemplars: state.flags.has_feature("exemplar-storage") };
     let (counter, buffers) = (state.metrics.write_invalid_labels.clone(), Arc::clone(&state.write_buffers));
     // The deadline of queries does not count here: what was taken in is stored.
     let stored = work::run(&state, scope, None, move |ctx, db| {
@@ -79,9 +82,18 @@ pub(crate) async fn write(AxumState(state): AxumState<Arc<State>>, request: Requ
     }
 }
 
-fn check_headers(headers: &HeaderMap, accepted: &[String]) -> Result<(), Box<Response>> {
+/// Which message a request holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    V1,
+    V2,
+}
+
+fn check_headers(headers: &HeaderMap, accepted: &[String]) -> Result<Version, Box<Response>> {
     let unsupported = |message: String| Box::new(service::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message));
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let mut version = Version::V1;
+    let is_accepted = |message: &str| accepted.is_empty() || accepted.iter().any(|name| name == message);
     if let Some(content_type) = text(CONTENT_TYPE) {
         let mut parts = content_type.split(';').map(str::trim);
         let media = parts.next().unwrap_or_default();
@@ -91,17 +103,21 @@ fn check_headers(headers: &HeaderMap, accepted: &[String]) -> Result<(), Box<Res
                 "expected application/x-protobuf as the content type, got {content_type:?}"
             )));
         }
-        if message == V2 {
-            return Err(unsupported(format!("{V2} is not built yet: send {V1}")));
-        }
-        let is_accepted = accepted.is_empty() || accepted.iter().any(|name| name == message);
-        if message != V1 || !is_accepted {
-            return Err(unsupported(format!("{message} protobuf message is not accepted by this server")));
-        }
+        version = match message {
+            V1 if is_accepted(V1) => Version::V1,
+            V2 if is_accepted(V2) => Version::V2,
+            _ => {
+                return Err(unsupported(format!(
+                    "{message} protobuf message is not accepted by this server"
+                )));
+            }
+        };
+    } else if !is_accepted(V1) {
+        return Err(unsupported(format!("{V1} protobuf message is not accepted by this server")));
     }
     match text(CONTENT_ENCODING) {
-        None => Ok(()),
-        Some(encoding) if encoding.eq_ignore_ascii_case("snappy") || encoding.is_empty() => Ok(()),
+        None => Ok(version),
+        Some(encoding) if encoding.eq_ignore_ascii_case("snappy") || encoding.is_empty() => Ok(version),
         Some(encoding) => Err(unsupported(format!("{encoding} encoding is not supported, use snappy"))),
     }
 }

@@ -46,6 +46,10 @@ pub(super) async fn apply(
     let prepared = blocking(move || preparing.scrape.prepare(&checked.config).map_err(Failure::usage))
         .await
         .map_err(|failure| failure.error)?;
+    let (preparing, checked) = (Arc::clone(state), Arc::clone(loaded));
+    let senders = blocking(move || preparing.remote.prepare(&checked.config).map_err(Failure::usage))
+        .await
+        .map_err(|failure| failure.error)?;
     // The last step that can fail: what follows is taken over as a whole.
     state.alerts.apply(config.alerting.clone()).await.map_err(|error| error.chain())?;
     let (retention_ms, retention_bytes) = retention(&state.flags, config);
@@ -55,6 +59,7 @@ pub(super) async fn apply(
     state.subquery_step_ms.store(step, Ordering::Relaxed);
     state.rules.apply(loaded, &state.rule_env(Arc::clone(db)), is_first).await;
     state.scrape.apply(config, prepared, (Arc::clone(db), state.internal.clone(), Arc::clone(&state.clock)));
+    state.remote.apply(config, senders, db).await;
     let now = state.clock.now_ms();
     *state.config_loaded.write() = (now, true);
     state.metrics.reload_ok.set(1.0);

@@ -12,8 +12,13 @@ pub(crate) fn collect_store(registry: &Registry, db: Arc<OnceLock<Arc<tsdb::Db>>
     registry.collector(move |collector| {
         if let Some(db) = db.get() {
             ready.set(1.0);
-            gauges(collector, &db.stats(0));
+            let stats = db.stats(0);
+            gauges(collector, &stats);
             counters(collector, db);
+            let newest =
+                if stats.head_max_time == i64::MIN { 0.0 } else { stats.head_max_time as f64 / 1000.0 };
+            let name = "prometheus_remote_storage_highest_timestamp_in_seconds";
+            collector.gauge(name, "The newest sample that came into the store.", &[], newest);
         }
     });
 }
@@ -109,6 +114,14 @@ fn counters(collector: &mut Collector, db: &tsdb::Db) {
             &[("type", kind)],
             telemetry::Sample::Number(value(field)),
         );
+    }
+    for (kind, field) in [
+        ("samples", "float_samples_appended"),
+        ("histograms", "histogram_samples_appended"),
+        ("exemplars", "exemplars_appended"),
+    ] {
+        let name = format!("prometheus_remote_storage_{kind}_in_total");
+        collector.counter(&name, "What came into the store and may be sent on.", &[], value(field));
     }
     for (field, name, help) in COUNTERS {
         collector.counter(&format!("prometheus_tsdb_{name}"), help, &[], value(field));

@@ -237,7 +237,13 @@ fn fragment(page: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
     Some(((crc32c(data) == checksum).then_some(data), end))
 }
 
-fn decompress(decoder: &mut snap::raw::Decoder, compression: u8, data: &[u8], out: &mut Vec<u8>) -> bool {
+/// Expands a record; `false` where it is not what its header says.
+pub(super) fn decompress(
+    decoder: &mut snap::raw::Decoder,
+    compression: u8,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
     if compression & FRAGMENT_SNAPPY != 0 {
         let Ok(length) = snap::raw::decompress_len(data) else { return false };
         if length > RECORD_BYTES_MAX {

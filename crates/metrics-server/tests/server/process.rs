@@ -1,112 +1,15 @@
 //! The real binary: scrape, query, kill, start again; the same answers before and after, and the same as Prometheus' own
 //! where that is installed.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const PROMETHEUS: &str = "/usr/bin/prometheus";
-
-/// A process that is killed when the test ends.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-impl Server {
-    fn start(config: &Path, data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell-metrics"))
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", data.display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--web.enable-remote-write-receiver"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let stderr = child.stderr.take().expect("piped");
-        let mut lines = BufReader::new(stderr).lines();
-        let mut seen = Vec::new();
-        let address = loop {
-            let line = lines.next().and_then(Result::ok);
-            assert!(line.is_some(), "no address in the log:\n{}", seen.join("\n"));
-            let line = line.unwrap_or_default();
-            let found = line.split("address=").nth(1).map(|rest| rest.split(' ').next().unwrap_or_default());
-            if let Some(address) = found.filter(|_| line.contains("listening")) {
-                break address.trim_matches('"').to_owned();
-            }
-            seen.push(line);
-        };
-        // What is not read would fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let server = Self { child, address };
-        server.wait_for("/-/ready", |status, _| status == 200);
-        server
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        request(&self.address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
-            .unwrap_or((0, String::new()))
-    }
-
-    fn wait_for(&self, path: &str, is_done: impl Fn(u16, &str) -> bool) -> String {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let (status, body) = self.get(path);
-            if is_done(status, &body) {
-                return body;
-            }
-            assert!(Instant::now() < end, "{path} answers {status}: {body}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn result(&self, path: &str) -> Value {
-        let (status, body) = self.get(path);
-        assert_eq!(status, 200, "{path}: {body}");
-        serde_json::from_str::<Value>(&body).expect("JSON")["data"]["result"].clone()
-    }
-}
-
-fn request(address: &str, text: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(text.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let body = if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        unchunked(body)
-    } else {
-        body.to_owned()
-    };
-    Some((status, body))
-}
-
-fn unchunked(mut body: &str) -> String {
-    let mut out = String::new();
-    while let Some((size, rest)) = body.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap_or(0);
-        if size == 0 {
-            break;
-        }
-        out.push_str(&rest[..size]);
-        body = &rest[size + 2..];
-    }
-    out
-}
+use crate::harness::{PROMETHEUS, Server, now_ms, prometheus};
 
 /// An exporter whose counter grows with each scrape.
 fn exporter() -> String {
@@ -131,8 +34,7 @@ fn exporter() -> String {
 }
 
 fn now_seconds() -> i64 {
-    let now = sys::Clock::now_ms(&sys::SystemClock::new());
-    now / 1000
+    now_ms() / 1000
 }
 
 #[test]
@@ -147,7 +49,7 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
     );
     std::fs::write(&config, yaml).expect("file");
 
-    let mut server = Server::start(&config, &data);
+    let server = Server::start(&config, &data);
     let has_samples = |_: u16, body: &str| body.contains("\"hits_total\"") && !body.contains(",\"1\"]");
     server.wait_for("/api/v1/query?query=hits_total%7Bpath%3D%22%2Fa%22%7D%3E5", has_samples);
     server.wait_for("/api/v1/query?query=hits:sum", |_, body| body.contains("hits:sum"));
@@ -182,9 +84,7 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
     let range = format!("/api/v1/query_range?query=hits_total&start={}&end={end}&step=1", end - 60);
     let before = server.result(&range);
     assert!(before.as_array().is_some_and(|series| series.len() == 2), "{before}");
-    server.child.kill().expect("killed");
-    server.child.wait().expect("ended");
-    drop(server);
+    server.kill();
 
     let server = Server::start(&config, &data);
     assert_eq!(server.result(&range), before, "what was answered before the kill");
@@ -224,17 +124,7 @@ fn compare_with_prometheus(dir: &Path, data: &Path, end: i64, expected: &Value) 
     }
     let config = dir.join("empty.yml");
     std::fs::write(&config, "global: {}\n").expect("file");
-    // It cannot be told to take any free port, so one that was free just now is used.
-    let free = TcpListener::bind("127.0.0.1:0").expect("loopback").local_addr().expect("bound");
-    let child = Command::new(PROMETHEUS)
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", data.display()))
-        .arg(format!("--web.listen-address={free}"))
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("prometheus starts");
-    let original = Server { child, address: free.to_string() };
-    original.wait_for("/-/ready", |status, _| status == 200);
+    let original = prometheus(&config, data, &[]);
     let range = format!("/api/v1/query_range?query=hits_total&start={}&end={end}&step=1", end - 60);
     assert_eq!(&original.result(&range), expected, "what Prometheus reads from the same directory");
 }

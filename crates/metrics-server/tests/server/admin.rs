@@ -1,0 +1,178 @@
+//! The administrator's endpoints, federation and status over HTTP.
+
+use prost::Message;
+use wire::prometheus::{Label, Sample, TimeSeries, WriteRequest};
+
+use crate::harness::{Server, now_ms};
+
+fn started(yaml: &str, flags: &[&str]) -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().expect("directory");
+    let config = dir.path().join("prometheus.yml");
+    std::fs::write(&config, yaml).expect("file");
+    let server = Server::start_with(&config, &dir.path().join("data"), flags);
+    (dir, server)
+}
+
+fn put(server: &Server, pairs: &[(&str, &str)], timestamp: i64, value: f64) {
+    let labels =
+        pairs.iter().map(|(name, value)| Label { name: (*name).to_owned(), value: (*value).to_owned() });
+    let series = TimeSeries {
+        labels: labels.collect(),
+        samples: vec![Sample { value, timestamp }],
+        ..TimeSeries::default()
+    };
+    let request = WriteRequest { timeseries: vec![series], metadata: Vec::new() }.encode_to_vec();
+    let body = snap::raw::Encoder::new().compress_vec(&request).expect("compressed");
+    let answer = server.send("POST", "/api/v1/write", &[], &body);
+    assert_eq!(answer.status, 204, "{}", answer.text());
+}
+
+#[test]
+fn deletes_snapshots_and_cleaning_need_their_flag() {
+    let write = "--web.enable-remote-write-receiver";
+    let (_dir, closed) = started("global: {}\n", &[write]);
+    for path in ["delete_series?match[]=a", "clean_tombstones", "snapshot"] {
+        let answer = closed.send("POST", &format!("/api/v1/admin/tsdb/{path}"), &[], &[]);
+        assert_eq!(
+            (answer.status, answer.json()["errorType"].as_str()),
+            (500, Some("unavailable")),
+            "{path}"
+        );
+    }
+
+    let (dir, server) = started("global: {}\n", &[write, "--web.enable-admin-api"]);
+    let now = now_ms();
+    for name in ["gone", "stays"] {
+        put(&server, &[("__name__", name)], now - 1000, 1.0);
+        put(&server, &[("__name__", name)], now, 2.0);
+    }
+    let admin =
+        |method: &str, path: &str| server.send(method, &format!("/api/v1/admin/tsdb/{path}"), &[], &[]);
+    assert_eq!(admin("GET", "delete_series?match[]=gone").status, 405);
+    assert_eq!(admin("POST", "delete_series").status, 400);
+    assert_eq!(admin("POST", "delete_series?match[]=gone{").status, 400);
+    assert_eq!(admin("POST", "delete_series?match[]={x=''}").status, 400);
+    assert_eq!(admin("POST", "delete_series?match[]=gone&start=2&end=1").status, 400);
+    assert_eq!(
+        admin("PUT", &format!("delete_series?match[]=gone&end={}", (now - 500) as f64 / 1e3)).status,
+        204
+    );
+    assert_eq!(
+        server.value("count_over_time(gone[1m])", now).as_deref(),
+        Some("1"),
+        "only the range is masked"
+    );
+    assert_eq!(admin("POST", "delete_series?match[]=gone").status, 204);
+    assert_eq!(server.value("gone", now), None);
+    assert_eq!(server.value("stays", now).as_deref(), Some("2"));
+    assert_eq!(admin("POST", "clean_tombstones").status, 204);
+    assert_eq!(server.value("stays", now).as_deref(), Some("2"));
+
+    for (query, has_head) in [("", true), ("?skip_head=true", false)] {
+        let answer = admin("POST", &format!("snapshot{query}"));
+        let name = answer.json()["data"]["name"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let (time, random) = name.split_once('-').unwrap_or_default();
+        assert!(time.len() == 16 && time.ends_with('Z') && random.len() == 16, "{name}");
+        let directory = dir.path().join("data/snapshots").join(&name);
+        let blocks = std::fs::read_dir(directory).map(Iterator::count).unwrap_or(0);
+        assert_eq!(blocks > 0, has_head, "{name}");
+    }
+    assert_eq!(admin("POST", "snapshot?skip_head=perhaps").status, 400);
+}
+
+#[test]
+fn federation_shows_the_newest_samples() {
+    let yaml = "global: {external_labels: {site: north}}\n";
+    let (_dir, server) = started(yaml, &["--web.enable-remote-write-receiver"]);
+    let now = now_ms();
+    put(&server, &[("__name__", "b"), ("instance", "i")], now - 2000, 1.0);
+    put(&server, &[("__name__", "b"), ("instance", "i")], now - 1000, 2.5);
+    put(&server, &[("__name__", "a"), ("site", "south")], now - 1000, 3.0);
+    put(&server, &[("__name__", "old")], now - 600_000, 4.0);
+    put(&server, &[("__name__", "stale")], now - 1000, f64::from_bits(0x7ff0_0000_0000_0002));
+    let answer = server.send("GET", "/federate?match[]={__name__=~%22.%2B%22}", &[], &[]);
+    let at = now - 1000;
+    let expected = format!(
+        "# TYPE a untyped\na{{site=\"south\",instance=\"\"}} 3 {at}\n# TYPE b untyped\nb{{instance=\"i\",site=\"north\"}} 2.5 {at}\n"
+    );
+    assert_eq!(answer.text(), expected);
+    assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4")));
+    assert_eq!(server.get("/federate?match[]=up{").0, 400);
+    assert_eq!(server.get("/federate?match[]={}").0, 400);
+    assert_eq!(server.get("/federate"), (200, String::new()));
+}
+
+#[test]
+fn status_answers_have_their_keys() {
+    let yaml = "scrape_configs:\n- job_name: j\n  basic_auth: {username: u, password: hidden}\n  static_configs: [{targets: ['127.0.0.1:1']}]\n  relabel_configs: [{source_labels: [__address__], regex: x, action: keep}]\n";
+    let (_dir, server) = started(yaml, &["--web.enable-remote-write-receiver"]);
+    put(&server, &[("__name__", "a"), ("b", "c")], now_ms(), 1.0);
+    for (path, keys) in [
+        ("status/config", &["yaml"][..]),
+        (
+            "status/flags",
+            &["config.file", "storage.tsdb.path", "web.enable-admin-api", "query.lookback-delta"],
+        ),
+        (
+            "status/runtimeinfo",
+            &[
+                "startTime",
+                "CWD",
+                "hostname",
+                "serverTime",
+                "reloadConfigSuccess",
+                "lastConfigTime",
+                "corruptionCount",
+                "goroutineCount",
+                "GOMAXPROCS",
+                "GOMEMLIMIT",
+                "GOGC",
+                "GODEBUG",
+                "storageRetention",
+            ],
+        ),
+        ("status/buildinfo", &["version", "revision", "branch", "buildUser", "buildDate", "goVersion"]),
+        (
+            "status/tsdb",
+            &[
+                "headStats",
+                "seriesCountByMetricName",
+                "labelValueCountByLabelName",
+                "memoryInBytesByLabelName",
+                "seriesCountByLabelValuePair",
+            ],
+        ),
+        ("status/tsdb/blocks", &["blocks"]),
+        ("status/walreplay", &["min", "max", "current"]),
+        ("targets", &["activeTargets", "droppedTargets", "droppedTargetCounts"]),
+        ("scrape_pools", &["scrapePools"]),
+        ("alertmanagers", &["activeAlertmanagers", "droppedAlertmanagers"]),
+        ("rules", &["groups"]),
+        ("alerts", &["alerts"]),
+    ] {
+        let (status, body) = server.get(&format!("/api/v1/{path}"));
+        let data = serde_json::from_str::<serde_json::Value>(&body).unwrap_or_default()["data"].take();
+        let shown: Vec<&str> =
+            data.as_object().map(|map| map.keys().map(String::as_str).collect()).unwrap_or_default();
+        assert_eq!(status, 200, "{path}: {body}");
+        for key in keys {
+            assert!(shown.contains(key), "{path} has no {key}: {body}");
+        }
+        assert!(!body.contains("hidden"), "{path} shows a secret");
+    }
+    for (path, status) in [
+        ("status/tsdb?limit=0", 400),
+        ("status/tsdb?limit=x", 400),
+        ("status/tsdb?limit=10001", 400),
+        ("targets?state=dropped", 200),
+        ("targets/metadata?limit=x", 400),
+        ("metadata?limit=x", 400),
+        ("series", 400),
+        ("label/__name__/values", 200),
+    ] {
+        assert_eq!(server.get(&format!("/api/v1/{path}")).0, status, "{path}");
+    }
+    let dropped = server.wait_for("/api/v1/targets?state=dropped", |_, body| body.contains("127.0.0.1:1"));
+    assert!(dropped.contains("\"droppedTargetCounts\":{\"j\":1}"), "{dropped}");
+}

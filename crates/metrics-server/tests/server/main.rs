@@ -1,0 +1,7 @@
+//! The real binary over loopback: what it stores, answers, refuses, sends and finds.
+
+mod admin;
+mod harness;
+mod process;
+mod remote_storage;
+mod remote_write;
