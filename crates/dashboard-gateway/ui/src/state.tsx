@@ -3,8 +3,9 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { ApiError } from "./api/http";
 import type { Session } from "./api/gateway";
+import { tsdbStatus } from "./api/prometheus";
 import { setParams, useLocation } from "./router";
-import { DEFAULT_RANGE, parseDuration, resolve, type ResolvedRange, type TimeRange } from "./time/range";
+import { defaultRange, parseDuration, resolve, type ResolvedRange, type TimeRange } from "./time/range";
 
 export type Theme = "dark" | "light";
 
@@ -64,8 +65,10 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
   const [tick, setTick] = useState(0);
   const skew = useRef(Date.now() - props.session.now_ms);
   const now = useCallback(() => Date.now() - skew.current, []);
-  const from = params.get("from") ?? DEFAULT_RANGE.from;
-  const to = params.get("to") ?? DEFAULT_RANGE.to;
+  const first = useFirstData(params.get("from") === null);
+  const fallback = defaultRange(now(), first === "asking" ? undefined : first);
+  const from = params.get("from") ?? fallback.from;
+  const to = params.get("to") ?? fallback.to;
   const refresh = params.get("refresh") ?? "10s";
   const zoneParam = params.get("tz");
   const zone = zoneParam && isZone(zoneParam) ? zoneParam : undefined;
@@ -102,7 +105,31 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
     }),
     [props.session, props.theme, props.setTheme, from, to, resolved, zone, refresh, tick, reload, now],
   );
-  return <SharedContext.Provider value={value}>{props.children}</SharedContext.Provider>;
+  return <SharedContext.Provider value={value}>{first === "asking" ? null : props.children}</SharedContext.Provider>;
+}
+
+/** How long the first picture waits for the age of the data. */
+const FIRST_DATA_WAIT_MS = 700;
+
+/** When the oldest samples at hand were taken, ms: so that a young install's first picture is not a sliver. */
+function useFirstData(wanted: boolean): number | undefined | "asking" {
+  const [first, setFirst] = useState<number | undefined | "asking">(wanted ? "asking" : undefined);
+  useEffect(() => {
+    if (first !== "asking") return undefined;
+    const abort = new AbortController();
+    const timer = setTimeout(() => setFirst(undefined), FIRST_DATA_WAIT_MS);
+    tsdbStatus(1, abort.signal)
+      .then(({ headStats }) => setFirst(headStats.numSeries > 0 ? headStats.minTime : undefined))
+      .catch(() => setFirst(undefined))
+      .finally(() => clearTimeout(timer));
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+    // Asked once, when the page is opened.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
+  return first;
 }
 
 function isZone(name: string): boolean {

@@ -137,3 +137,20 @@ export async function ruleGroups(server: "metrics" | "logs", signal?: AbortSigna
   const path = server === "metrics" ? "prometheus/api/v1/rules" : "loki/prometheus/api/v1/rules";
   return (await call<Envelope<{ groups: RuleGroup[] }>>(path, { signal })).data.groups;
 }
+
+export interface CountOf {
+  name: string;
+  value: number;
+}
+
+export interface TsdbStatus {
+  headStats: { numSeries: number; numLabelPairs: number; chunkCount: number; minTime: number; maxTime: number };
+  seriesCountByMetricName: CountOf[];
+  labelValueCountByLabelName: CountOf[];
+  memoryInBytesByLabelName: CountOf[];
+  seriesCountByLabelValuePair: CountOf[];
+}
+
+export async function tsdbStatus(limit?: number, signal?: AbortSignal): Promise<TsdbStatus> {
+  return (await call<Envelope<TsdbStatus>>(`prometheus/api/v1/status/tsdb${limit ? `?limit=${limit}` : ""}`, { signal })).data;
+}

@@ -5,6 +5,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { LabelSet } from "../api/prometheus";
 import { stylesFor, type SeriesStyle } from "../format/colors";
+import { visible } from "../format/text";
 import { formatValue } from "../format/units";
 import { useShared, useWidth } from "../state";
 import { formatTime, type ResolvedRange } from "../time/range";
@@ -292,7 +293,7 @@ function showTooltip(plot: uPlot, props: TimeSeriesProps, styles: SeriesStyle[],
     const swatch = document.createElement("i");
     swatch.style.background = row.line.color ?? row.style?.color ?? "";
     const name = document.createElement("span");
-    name.textContent = row.line.name;
+    name.textContent = visible(row.line.name);
     const value = document.createElement("b");
     value.textContent = formatValue(row.value, row.line.unit ?? props.unit, props.decimals);
     item.append(swatch, name, value);

@@ -5,7 +5,10 @@ import type { LogLine } from "../api/loki";
 import { TimeSeries } from "../charts/time-series";
 import { useShared } from "../state";
 import { formatTime, type ResolvedRange } from "../time/range";
-import { LEVELS, levelHistogram, levelOf, markMatches, type Level } from "./level";
+import { stripColours } from "../format/text";
+import { Shown } from "../parts/shown";
+import { LEVELS, levelHistogram, levelOf, type Level } from "./level";
+import { LineText } from "./line-text";
 
 export interface LogRow extends LogLine {
   key: string;
@@ -126,14 +129,14 @@ function LogLineRow(props: LogViewProps & { row: LogRow; wrap: boolean; open: bo
       <button type="button" className="plain log-line" onClick={props.onToggle} aria-expanded={open}>
         <span className="log-level" title={row.level} aria-label={row.level} />
         <time>{formatTime(row.ms, zone, true).slice(5)}</time>
-        {source && <span className="log-source">{source}</span>}
+        {source && <span className="log-source"><Shown text={source} /></span>}
         {props.columns?.map((column) => (
           <span key={column} className="log-column">
-            {row.fields[column] ?? row.labels[column] ?? ""}
+            <Shown text={row.fields[column] ?? row.labels[column] ?? ""} />
           </span>
         ))}
         <span className="log-text">
-          {markMatches(row.text, props.patterns ?? []).map((part, i) => (part.hit ? <mark key={i}>{part.text}</mark> : part.text))}
+          <LineText text={row.text} patterns={props.patterns ?? []} whole={open} />
         </span>
       </button>
       {open && <Details {...props} />}
@@ -150,7 +153,7 @@ function Details(props: LogViewProps & { row: LogRow }) {
   ];
   return (
     <div className="log-details">
-      {pretty && <pre>{pretty}</pre>}
+      {pretty && <pre><Shown text={pretty} /></pre>}
       <table>
         <tbody>
           {pairs.map(({ name, value, isLabel }) => (
@@ -167,8 +170,8 @@ function Details(props: LogViewProps & { row: LogRow }) {
                   </>
                 )}
               </td>
-              <th scope="row">{name}</th>
-              <td>{value}</td>
+              <th scope="row"><Shown text={name} /></th>
+              <td><Shown text={value} /></td>
               <td className="muted">{isLabel ? "label" : "field"}</td>
             </tr>
           ))}
@@ -194,7 +197,7 @@ function Details(props: LogViewProps & { row: LogRow }) {
 }
 
 function prettyJson(text: string): string | undefined {
-  const trimmed = text.trim();
+  const trimmed = stripColours(text).trim();
   if (!trimmed.startsWith("{") || trimmed.length > 100_000) return undefined;
   try {
     return JSON.stringify(JSON.parse(trimmed), null, 2);

@@ -11,6 +11,7 @@ import { filterPatterns } from "../logs/level";
 import { downloadLines, LogView, type LogFilter } from "../logs/log-view";
 import { QueryEditor, type QueryLanguage } from "../editor/query-editor";
 import { Empty, Failure, Loading, Panel } from "../parts/states";
+import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { setParams, useLocation, useParam } from "../router";
 import { useLoad, useShared, useWidth } from "../state";
@@ -165,7 +166,7 @@ function MetricsSide() {
           <>
             {[...data!.result.warnings, ...data!.result.infos].map((note) => (
               <p key={note} className="note">
-                {note}
+                <Shown text={note} />
               </p>
             ))}
             <MetricResult result={data!.result} view={view as MetricView} step={step} />
@@ -205,7 +206,7 @@ function MetricResult(props: { result: QueryResult; view: MetricView; step: numb
       .slice(0, 200)
       .map((series) => `${seriesName(series.labels)}\n${series.times.map((time, i) => `  ${time} ${series.values[i]}`).join("\n")}`)
       .join("\n");
-    return <pre className="raw">{text}</pre>;
+    return <pre className="raw"><Shown text={text} /></pre>;
   }
   const labels = [...new Set(result.series.flatMap((series) => Object.keys(series.labels)))].sort();
   return (

@@ -14,6 +14,17 @@ export interface ResolvedRange {
 
 export const DEFAULT_RANGE: TimeRange = { from: "now-1h", to: "now" };
 
+const YOUNG_RANGES: [number, string][] = [
+  [300_000, "now-5m"],
+  [900_000, "now-15m"],
+];
+
+/** Where the URL names no range: the last hour, or less while the data is younger than that. */
+export function defaultRange(now: number, firstData: number | undefined): TimeRange {
+  const age = firstData === undefined ? Infinity : now - firstData;
+  return { from: YOUNG_RANGES.find(([size]) => age <= size)?.[1] ?? DEFAULT_RANGE.from, to: "now" };
+}
+
 export const QUICK_RANGES: [string, string][] = [
   ["now-5m", "Last 5 minutes"],
   ["now-15m", "Last 15 minutes"],
