@@ -1,11 +1,12 @@
 // What the whole page shares: session, theme, time range, refresh, zone.
 
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { meansAway } from "./api/away";
 import { ApiError } from "./api/http";
 import type { Session } from "./api/gateway";
 import { tsdbStatus } from "./api/prometheus";
 import { setParams, useLocation } from "./router";
-import { defaultRange, parseDuration, resolve, type ResolvedRange, type TimeRange } from "./time/range";
+import { defaultRange, parseDuration, resolve, zoomOut, type ResolvedRange, type TimeRange } from "./time/range";
 
 export type Theme = "dark" | "light";
 
@@ -16,6 +17,7 @@ interface Shared {
   range: TimeRange;
   resolved: ResolvedRange;
   setRange: (range: TimeRange) => void;
+  zoomOut: () => void;
   zone: string | undefined;
   setZone: (zone: string | undefined) => void;
   refresh: string;
@@ -94,6 +96,10 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
       range: { from, to },
       resolved,
       setRange: (range) => setParams({ from: range.from, to: range.to }),
+      zoomOut: () => {
+        const wider = zoomOut(resolved);
+        setParams({ from: wider.from, to: wider.to });
+      },
       zone,
       setZone: (next) => setParams({ tz: next ?? null }, true),
       refresh,
@@ -166,7 +172,9 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
       (error: unknown) => {
         if (abort.signal.aborted) return;
         const shown = error instanceof Error ? error : new Error(String(error));
-        setState((old) => ({ key, data: shown instanceof ApiError && shown.status === 0 ? old.data : undefined, error: shown, busy: false }));
+        // Where the server is away the old picture stays: the banner says so.
+        const away = shown instanceof ApiError && meansAway(shown.status);
+        setState((old) => (away && old.data !== undefined ? { ...old, busy: false } : { key, error: shown, busy: false }));
       },
     );
     return () => abort.abort();

@@ -59,11 +59,11 @@ export function PanelView(props: { panel: PanelModel; scope: Scope }) {
         actions={
           <>
             {query && (
-              <button type="button" className="icon quiet" title="Explore (e)" aria-label="Open in Explore" onClick={() => explore(panel, scope)}>
+              <button type="button" className="icon quiet" data-key="e" title="Explore (e)" aria-label="Open in Explore" onClick={() => explore(panel, scope)}>
                 ↗
               </button>
             )}
-            <button type="button" className="icon quiet" title="View (v)" aria-label="View this panel alone" onClick={() => setParams({ viewPanel: String(panel.id) })}>
+            <button type="button" className="icon quiet" data-key="v" title="View (v)" aria-label="View this panel alone" onClick={() => setParams({ viewPanel: String(panel.id) })}>
               ⤢
             </button>
           </>

@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { alignSeries } from "../charts/align";
 import { Sparkline } from "../charts/sparkline";
 import { TimeSeries, type ChartLine } from "../charts/time-series";
+import { openLogs } from "../explore/open-logs";
 import { cssColor } from "../format/colors";
 import { formatValue } from "../format/units";
 import { LogView } from "../logs/log-view";
@@ -46,6 +47,8 @@ export function TimeSeriesPanel(props: PanelProps) {
       spanGaps={defaults.custom?.spanNulls === true}
       axisLabel={typeof defaults.custom?.axisLabel === "string" && defaults.custom.axisLabel ? defaults.custom.axisLabel : undefined}
       onZoom={(from, to) => shared.setRange({ from: String(Math.round(from)), to: String(Math.round(to)) })}
+      onZoomOut={shared.zoomOut}
+      onLogs={openLogs}
     />
   );
 }

@@ -150,6 +150,12 @@ export function formatTime(ms: number, zone: string | undefined, withMs = false)
   return withMs ? `${text}.${String(Math.floor(((ms % 1000) + 1000) % 1000)).padStart(3, "0")}` : text;
 }
 
+/** The short name of a zone at a time: "UTC", "GMT+2". */
+export function zoneName(zone: string | undefined, ms: number): string {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "short" }).formatToParts(ms);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? zone ?? "";
+}
+
 /** "3 m ago", "in 2 h". */
 export function ago(ms: number, now: number): string {
   const seconds = Math.round((now - ms) / 1000);
