@@ -1,6 +1,6 @@
 // The frame: left bar, top bar, keys, and which page stands between them.
 
-import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState, type ReactNode } from "react";
 import { ApiError, setUnauthenticatedHandler } from "./api/http";
 import { logout, session as loadSession, type Session } from "./api/gateway";
 import { Alerts } from "./pages/alerts";
@@ -11,10 +11,13 @@ import { Status } from "./pages/status";
 import { Targets } from "./pages/targets";
 import { Link } from "./parts/link";
 import { Loading } from "./parts/states";
-import { navigate, useLocation } from "./router";
+import { KEYS, useKeys } from "./parts/keys";
+import { Search } from "./parts/search";
+import { useAway } from "./api/away";
+import { AlertMarks } from "./charts/alert-marks";
+import { useLocation } from "./router";
 import { SharedProvider, useShared, useTheme } from "./state";
 import { TimePicker } from "./time/picker";
-import { shift, zoomOut } from "./time/range";
 
 const Explore = lazy(() => import("./pages/explore").then((module) => ({ default: module.Explore })));
 const Dashboards = lazy(() => import("./dashboards/list").then((module) => ({ default: module.Dashboards })));
@@ -77,7 +80,19 @@ function Frame(props: { onLogout: () => void }) {
   const shared = useShared();
   const { path } = useLocation();
   const [help, setHelp] = useState(false);
-  useKeys(() => setHelp((shown) => !shown));
+  const [search, setSearch] = useState(false);
+  const toggle = useMemo(
+    () => ({
+      help: () => setHelp((shown) => !shown),
+      search: () => setSearch(true),
+      close: () => {
+        setHelp(false);
+        setSearch(false);
+      },
+    }),
+    [],
+  );
+  useKeys(PAGES, toggle);
   const page = PAGES.find((one) => path.startsWith(one.path)) ?? (path.startsWith("d/") ? PAGES[1]! : PAGES[0]!);
   useEffect(() => {
     document.title = `${page.title} – Watchbell`;
@@ -105,6 +120,9 @@ function Frame(props: { onLogout: () => void }) {
         <header className="top">
           <TimePicker />
           <span className="grow" />
+          <button type="button" className="search-open" title="Search (/)" onClick={() => setSearch(true)}>
+            Search <kbd>/</kbd>
+          </button>
           <select aria-label="Theme" value={localStorage.getItem("theme") ?? "system"} onChange={(event) => shared.setTheme(event.target.value as "dark")}>
             <option value="system">Theme: system</option>
             <option value="dark">Dark</option>
@@ -119,9 +137,12 @@ function Frame(props: { onLogout: () => void }) {
         </header>
         <Notices />
         {help && <Help onClose={() => setHelp(false)} />}
+        {search && <Search pages={PAGES} onClose={() => setSearch(false)} />}
         <main id="content">
           <Suspense fallback={<Loading height={400} />}>
-            <Page path={path} />
+            <AlertMarks>
+              <Page path={path} />
+            </AlertMarks>
           </Suspense>
         </main>
       </div>
@@ -151,9 +172,20 @@ function Page(props: { path: string }): ReactNode {
 }
 
 function Notices() {
-  const { session, clockSkewMs } = useShared();
+  const { session, clockSkewMs, reload } = useShared();
+  const away = useAway();
+  useEffect(() => {
+    if (away.length === 0) return undefined;
+    const timer = setInterval(reload, 5000);
+    return () => clearInterval(timer);
+  }, [away, reload]);
   return (
     <>
+      {away.length > 0 && (
+        <p className="banner bad" role="status">
+          The {away.join(" and the ")} {away.length === 1 ? "does" : "do"} not answer. What is shown is from before; trying again every 5 s.
+        </p>
+      )}
       {session.initial_password && (
         <p className="banner warn">
           The first password is still in use. <Link to="status">Change it under Status</Link>
@@ -167,17 +199,6 @@ function Notices() {
     </>
   );
 }
-
-const KEYS: [string, string][] = [
-  ["/", "search"],
-  ["?", "this list"],
-  ["g then h d e a t s", "go to a page"],
-  ["t then ← →", "earlier, later"],
-  ["t then z", "zoom out"],
-  ["r", "refresh"],
-  ["Ctrl-Enter", "run the query"],
-  ["Esc", "close"],
-];
 
 function Help(props: { onClose: () => void }) {
   return (
@@ -199,40 +220,4 @@ function Help(props: { onClose: () => void }) {
       </button>
     </div>
   );
-}
-
-function useKeys(toggleHelp: () => void) {
-  const shared = useShared();
-  useEffect(() => {
-    let prefix = "";
-    const onKey = (event: KeyboardEvent) => {
-      const target = event.target as HTMLElement;
-      if (event.ctrlKey || event.metaKey || event.altKey || target.closest("input, textarea, select, .cm-editor")) return;
-      const { key } = event;
-      if (prefix === "g") {
-        const page = PAGES.find((one) => one.key === key);
-        if (page) navigate(page.path);
-        prefix = "";
-      } else if (prefix === "t") {
-        if (key === "ArrowLeft") shared.setRange(shift(shared.resolved, -1));
-        if (key === "ArrowRight") shared.setRange(shift(shared.resolved, 1));
-        if (key === "z") shared.setRange(zoomOut(shared.resolved));
-        prefix = "";
-      } else if (key === "g" || key === "t") {
-        prefix = key;
-      } else if (key === "r") {
-        shared.reload();
-      } else if (key === "?") {
-        toggleHelp();
-      } else if (key === "/") {
-        const field = document.querySelector<HTMLElement>("main input, main .cm-content");
-        if (field) {
-          event.preventDefault();
-          field.focus();
-        }
-      }
-    };
-    document.addEventListener("keydown", onKey);
-    return () => document.removeEventListener("keydown", onKey);
-  }, [shared, toggleHelp]);
 }

@@ -1,10 +1,12 @@
 // What the whole page shares: session, theme, time range, refresh, zone.
 
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { meansAway } from "./api/away";
 import { ApiError } from "./api/http";
 import type { Session } from "./api/gateway";
+import { tsdbStatus } from "./api/prometheus";
 import { setParams, useLocation } from "./router";
-import { DEFAULT_RANGE, parseDuration, resolve, type ResolvedRange, type TimeRange } from "./time/range";
+import { defaultRange, parseDuration, resolve, zoomOut, type ResolvedRange, type TimeRange } from "./time/range";
 
 export type Theme = "dark" | "light";
 
@@ -15,6 +17,7 @@ interface Shared {
   range: TimeRange;
   resolved: ResolvedRange;
   setRange: (range: TimeRange) => void;
+  zoomOut: () => void;
   zone: string | undefined;
   setZone: (zone: string | undefined) => void;
   refresh: string;
@@ -64,8 +67,10 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
   const [tick, setTick] = useState(0);
   const skew = useRef(Date.now() - props.session.now_ms);
   const now = useCallback(() => Date.now() - skew.current, []);
-  const from = params.get("from") ?? DEFAULT_RANGE.from;
-  const to = params.get("to") ?? DEFAULT_RANGE.to;
+  const first = useFirstData(params.get("from") === null);
+  const fallback = defaultRange(now(), first === "asking" ? undefined : first);
+  const from = params.get("from") ?? fallback.from;
+  const to = params.get("to") ?? fallback.to;
   const refresh = params.get("refresh") ?? "10s";
   const zoneParam = params.get("tz");
   const zone = zoneParam && isZone(zoneParam) ? zoneParam : undefined;
@@ -91,6 +96,10 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
       range: { from, to },
       resolved,
       setRange: (range) => setParams({ from: range.from, to: range.to }),
+      zoomOut: () => {
+        const wider = zoomOut(resolved);
+        setParams({ from: wider.from, to: wider.to });
+      },
       zone,
       setZone: (next) => setParams({ tz: next ?? null }, true),
       refresh,
@@ -102,7 +111,31 @@ export function SharedProvider(props: { session: Session; theme: Theme; setTheme
     }),
     [props.session, props.theme, props.setTheme, from, to, resolved, zone, refresh, tick, reload, now],
   );
-  return <SharedContext.Provider value={value}>{props.children}</SharedContext.Provider>;
+  return <SharedContext.Provider value={value}>{first === "asking" ? null : props.children}</SharedContext.Provider>;
+}
+
+/** How long the first picture waits for the age of the data. */
+const FIRST_DATA_WAIT_MS = 700;
+
+/** When the oldest samples at hand were taken, ms: so that a young install's first picture is not a sliver. */
+function useFirstData(wanted: boolean): number | undefined | "asking" {
+  const [first, setFirst] = useState<number | undefined | "asking">(wanted ? "asking" : undefined);
+  useEffect(() => {
+    if (first !== "asking") return undefined;
+    const abort = new AbortController();
+    const timer = setTimeout(() => setFirst(undefined), FIRST_DATA_WAIT_MS);
+    tsdbStatus(1, abort.signal)
+      .then(({ headStats }) => setFirst(headStats.numSeries > 0 ? headStats.minTime : undefined))
+      .catch(() => setFirst(undefined))
+      .finally(() => clearTimeout(timer));
+    return () => {
+      clearTimeout(timer);
+      abort.abort();
+    };
+    // Asked once, when the page is opened.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, []);
+  return first;
 }
 
 function isZone(name: string): boolean {
@@ -139,7 +172,9 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
       (error: unknown) => {
         if (abort.signal.aborted) return;
         const shown = error instanceof Error ? error : new Error(String(error));
-        setState((old) => ({ key, data: shown instanceof ApiError && shown.status === 0 ? old.data : undefined, error: shown, busy: false }));
+        // Where the server is away the old picture stays: the banner says so.
+        const away = shown instanceof ApiError && meansAway(shown.status);
+        setState((old) => (away && old.data !== undefined ? { ...old, busy: false } : { key, error: shown, busy: false }));
       },
     );
     return () => abort.abort();

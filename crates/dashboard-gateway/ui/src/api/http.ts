@@ -1,6 +1,7 @@
 // Calls to the gateway: one place for the prefix, the session and the errors.
 
 import { basePath } from "../router";
+import { report } from "./away";
 
 export class ApiError extends Error {
   constructor(
@@ -42,8 +43,10 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
     response = await fetch(basePath + path, { method, headers, body, signal: options.signal, credentials: "same-origin" });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    report(path, 0);
     throw new ApiError(0, "The gateway does not answer. Trying again.");
   }
+  report(path, response.status);
   const text = await response.text();
   const parsed = parse(text);
   if (!response.ok) {

@@ -1,6 +1,7 @@
 // The log server's API, as Loki defines it.
 
 import { basePath } from "../router";
+import { report } from "./away";
 import { call } from "./http";
 import { parseValue, type LabelSet, type QueryResult } from "./prometheus";
 
@@ -72,7 +73,10 @@ export async function queryLogSeries(query: string, fromMs: number, toMs: number
 async function categorized<T>(path: string, signal?: AbortSignal): Promise<T> {
   // fetch with an extra header; errors as everywhere.
   const response = await fetch(basePath + path, { headers: { [CATEGORIZE]: "categorize-labels" }, signal, credentials: "same-origin" });
-  if (response.ok) return (await response.json()) as T;
+  if (response.ok) {
+    report(path, response.status);
+    return (await response.json()) as T;
+  }
   // Ask once more through the common path so that session and error handling are the same.
   return call<T>(path, { signal });
 }
@@ -115,6 +119,8 @@ export async function logLabelValues(label: string, selector?: string): Promise<
   return (await call<{ data?: string[] }>(`loki/loki/api/v1/label/${encodeURIComponent(label)}/values${params}`)).data ?? [];
 }
 
+const PROBE_MS = 2000;
+
 export interface Tail {
   close(): void;
 }
@@ -130,6 +136,16 @@ export function tail(
   let closed = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   let start = `${startMs}000000`;
+  let heard = Date.now();
+  let probing = false;
+  // A connection that hangs is told from a quiet one by asking whether the gateway answers at all.
+  const probe = setInterval(() => {
+    if (closed || probing || socket?.readyState !== WebSocket.OPEN || Date.now() - heard < PROBE_MS) return;
+    probing = true;
+    fetch(`${basePath}api/health`, { signal: AbortSignal.timeout(2000) })
+      .then(() => (heard = Date.now()), () => socket?.close())
+      .finally(() => (probing = false));
+  }, PROBE_MS);
   const open = () => {
     const url = new URL(`${basePath}loki/loki/api/v1/tail`, window.location.href);
     url.protocol = url.protocol.replace("http", "ws");
@@ -137,6 +153,7 @@ export function tail(
     socket = new WebSocket(url);
     socket.onopen = () => onState(true, "");
     socket.onmessage = (event) => {
+      heard = Date.now();
       const frame = JSON.parse(String(event.data)) as { streams?: StreamEntry[]; dropped_entries?: unknown[] };
       const lines = toLines(frame.streams ?? []).sort((a, b) => compareNs(a.ns, b.ns));
       const newest = lines[lines.length - 1];
@@ -153,6 +170,7 @@ export function tail(
   return {
     close() {
       closed = true;
+      clearInterval(probe);
       clearTimeout(retry);
       socket?.close();
     },

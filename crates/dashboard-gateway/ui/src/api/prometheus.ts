@@ -16,6 +16,13 @@ export interface QueryResult {
   series: Series[];
   warnings: string[];
   infos: string[];
+  stats?: QueryStats;
+}
+
+/** What a query cost the server. */
+export interface QueryStats {
+  timings?: { evalTotalTime?: number; queryPreparationTime?: number; execQueueTime?: number; execTotalTime?: number; resultSortTime?: number };
+  samples?: { totalQueryableSamples?: number; peakSamples?: number };
 }
 
 interface Envelope<T> {
@@ -27,25 +34,28 @@ interface Envelope<T> {
 
 type Point = [number, string];
 interface RawResult {
+  stats?: QueryStats;
   resultType: QueryResult["type"];
   result: { metric: LabelSet; value?: Point; values?: Point[]; histogram?: [number, { count: string }]; histograms?: [number, { count: string }][] }[] | Point;
 }
 
-export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal): Promise<QueryResult> {
+export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal, stats = false): Promise<QueryResult> {
   const start = Math.floor(from / step) * step;
   const form = new URLSearchParams({ query, start: String(start), end: String(to), step: String(step) });
+  if (stats) form.set("stats", "all");
   return result(await call<Envelope<RawResult>>("prometheus/api/v1/query_range", { form, signal }));
 }
 
-export async function queryInstant(query: string, time?: number, signal?: AbortSignal): Promise<QueryResult> {
+export async function queryInstant(query: string, time?: number, signal?: AbortSignal, stats = false): Promise<QueryResult> {
   const form = new URLSearchParams({ query });
+  if (stats) form.set("stats", "all");
   if (time !== undefined) form.set("time", String(time));
   return result(await call<Envelope<RawResult>>("prometheus/api/v1/query", { form, signal }));
 }
 
 function result(envelope: Envelope<RawResult>): QueryResult {
   const { resultType, result } = envelope.data;
-  const common = { type: resultType, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };
+  const common = { type: resultType, stats: envelope.data.stats, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };
   if (resultType === "scalar" || resultType === "string") {
     const [time, value] = result as Point;
     return { ...common, series: [{ labels: {}, times: [time], values: [parseValue(value)] }] };
@@ -136,4 +146,21 @@ export interface RuleGroup {
 export async function ruleGroups(server: "metrics" | "logs", signal?: AbortSignal): Promise<RuleGroup[]> {
   const path = server === "metrics" ? "prometheus/api/v1/rules" : "loki/prometheus/api/v1/rules";
   return (await call<Envelope<{ groups: RuleGroup[] }>>(path, { signal })).data.groups;
+}
+
+export interface CountOf {
+  name: string;
+  value: number;
+}
+
+export interface TsdbStatus {
+  headStats: { numSeries: number; numLabelPairs: number; chunkCount: number; minTime: number; maxTime: number };
+  seriesCountByMetricName: CountOf[];
+  labelValueCountByLabelName: CountOf[];
+  memoryInBytesByLabelName: CountOf[];
+  seriesCountByLabelValuePair: CountOf[];
+}
+
+export async function tsdbStatus(limit?: number, signal?: AbortSignal): Promise<TsdbStatus> {
+  return (await call<Envelope<TsdbStatus>>(`prometheus/api/v1/status/tsdb${limit ? `?limit=${limit}` : ""}`, { signal })).data;
 }

@@ -1,6 +1,7 @@
 // The legend: a sortable table (name, last, avg, max …) or a list.
 
 import { useState } from "react";
+import { visible } from "../format/text";
 import { formatValue } from "../format/units";
 import type { Summary } from "./align";
 
@@ -45,9 +46,9 @@ export function Legend(props: {
     </th>
   );
   const name = (row: LegendRow) => (
-    <button type="button" className="plain legend-name" title={row.name} onClick={(event) => props.onClick(row.name, event.ctrlKey || event.metaKey)}>
+    <button type="button" className="plain legend-name" title={visible(row.name)} onClick={(event) => props.onClick(row.name, event.ctrlKey || event.metaKey)}>
       <i style={{ background: row.dash ? `repeating-linear-gradient(90deg, ${row.color} 0 4px, transparent 4px 7px)` : row.color }} />
-      <span>{row.name}</span>
+      <span>{visible(row.name)}</span>
     </button>
   );
   if (props.mode === "list") {

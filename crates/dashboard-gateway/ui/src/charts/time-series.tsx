@@ -5,9 +5,11 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { LabelSet } from "../api/prometheus";
 import { stylesFor, type SeriesStyle } from "../format/colors";
+import { visible } from "../format/text";
 import { formatValue } from "../format/units";
 import { useShared, useWidth } from "../state";
 import { formatTime, type ResolvedRange } from "../time/range";
+import { useAlertMarks } from "./alert-marks";
 import { stack, summarize } from "./align";
 import { Legend, type LegendRow } from "./legend";
 
@@ -61,6 +63,8 @@ export interface TimeSeriesProps {
 }
 
 const SERIES_MAX = 50;
+const TOOLTIP_ROWS_MAX = 20;
+const MARK_REACH_PX = 6;
 const crosshair = uPlot.sync("page");
 
 export function TimeSeries(props: TimeSeriesProps) {
@@ -72,8 +76,10 @@ export function TimeSeries(props: TimeSeriesProps) {
   const canvas = useRef<HTMLDivElement>(null);
   const tooltip = useRef<HTMLDivElement>(null);
   const width = useWidth(host);
-  const latest = useRef(props);
-  latest.current = props;
+  const alertMarks = useAlertMarks();
+  const marks = props.marks ?? alertMarks;
+  const latest = useRef({ ...props, marks });
+  latest.current = { ...props, marks };
 
   const data = useMemo(() => chartData(props.times, shown), [props.times, shown]);
   const shape = JSON.stringify([shown.map((l) => [l.name, l.draw, l.fill, l.dash, l.color, l.stacked]), props.unit, props.axisLabel, props.min, props.max]);
@@ -86,7 +92,7 @@ export function TimeSeries(props: TimeSeriesProps) {
     return () => plot.destroy();
     // The plot is made anew when its shape changes; the data of a refresh is cheap enough to go the same way.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [data, shape, width, theme, zone, hidden, props.range.from, props.range.to, props.height, props.marks]);
+  }, [data, shape, width, theme, zone, hidden, props.range.from, props.range.to, props.height, marks]);
 
   const rows: LegendRow[] = shown.map((line, i) => ({
     name: line.name,
@@ -124,6 +130,8 @@ export function TimeSeries(props: TimeSeriesProps) {
 function chartData(times: number[], lines: ChartLine[]): (number | null)[][] {
   const signed = lines.map((line) => (line.negative ? line.values.map((value) => (value === null ? null : -value)) : line.values));
   const stackedIndexes = lines.flatMap((line, i) => (line.stacked ? [i] : []));
+  // Bars are opaque: the sum of all is drawn first, the lowest part over it.
+  if (stackedIndexes.length > 0 && lines[stackedIndexes[0]!]!.draw === "bars") stackedIndexes.reverse();
   const sums = stack(stackedIndexes.map((i) => signed[i]!));
   stackedIndexes.forEach((index, i) => (signed[index] = sums[i]!));
   return [times, ...signed];
@@ -286,20 +294,25 @@ function showTooltip(plot: uPlot, props: TimeSeriesProps, styles: SeriesStyle[],
   const head = document.createElement("div");
   head.className = "tooltip-time";
   head.textContent = formatTime((plot.data[0][idx] ?? 0) * 1000, zone);
-  const items = rows.slice(0, 20).map((row) => {
+  const listed = rows.slice(0, TOOLTIP_ROWS_MAX);
+  if (nearest && !listed.includes(nearest)) listed[listed.length - 1] = nearest;
+  const items = listed.map((row) => {
     const item = document.createElement("div");
     item.className = row === nearest ? "tooltip-row nearest" : "tooltip-row";
     const swatch = document.createElement("i");
     swatch.style.background = row.line.color ?? row.style?.color ?? "";
     const name = document.createElement("span");
-    name.textContent = row.line.name;
+    name.textContent = visible(row.line.name);
     const value = document.createElement("b");
     value.textContent = formatValue(row.value, row.line.unit ?? props.unit, props.decimals);
     item.append(swatch, name, value);
     return item;
   });
   element.replaceChildren(head, ...items);
-  if (rows.length > 20) element.append(Object.assign(document.createElement("div"), { className: "tooltip-time", textContent: `+${rows.length - 20} more` }));
+  const note = (textContent: string) => element.append(Object.assign(document.createElement("div"), { className: "tooltip-time", textContent }));
+  if (rows.length > TOOLTIP_ROWS_MAX) note(`+${rows.length - TOOLTIP_ROWS_MAX} more`);
+  const near = (props.marks ?? []).filter((mark) => Math.abs(plot.valToPos(mark.time, "x") - (left ?? 0)) < MARK_REACH_PX);
+  for (const mark of near.slice(0, 5)) note(`${formatTime(mark.time * 1000, zone).slice(11)} ${visible(mark.text)}`);
   const offset = plot.over.offsetLeft + (left ?? 0);
   const flip = offset > plot.root.clientWidth / 2;
   element.style.left = flip ? "" : `${offset + 14}px`;

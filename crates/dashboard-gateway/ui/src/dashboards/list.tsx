@@ -4,6 +4,7 @@ import { useRef, useState } from "react";
 import { saveDashboard, searchDashboards, star } from "../api/gateway";
 import { Link } from "../parts/link";
 import { Empty, Failure, Loading, Panel } from "../parts/states";
+import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { navigate, useParam } from "../router";
 import { useLoad, useShared } from "../state";
@@ -66,9 +67,9 @@ export function Dashboards() {
                   </button>
                 ),
               },
-              { title: "Title", by: (hit) => hit.title, cell: (hit) => <Link to={`d/${encodeURIComponent(hit.uid)}`}>{hit.title}</Link> },
+              { title: "Title", by: (hit) => hit.title, cell: (hit) => <Link to={`d/${encodeURIComponent(hit.uid)}`}><Shown text={hit.title} /></Link> },
               { title: "Folder", by: (hit) => hit.folderTitle ?? "", cell: (hit) => hit.folderTitle ?? "" },
-              { title: "Tags", cell: (hit) => <span className="labels">{hit.tags.map((tag) => <code key={tag}>{tag}</code>)}</span> },
+              { title: "Tags", cell: (hit) => <span className="labels">{hit.tags.map((tag) => <code key={tag}><Shown text={tag} /></code>)}</span> },
             ]}
           />
         </Panel>

@@ -4,6 +4,7 @@ import { useMemo, type ReactNode } from "react";
 import { queryLogs, type LogLine } from "../api/loki";
 import { queryInstant, queryRange, type Series } from "../api/prometheus";
 import { nameSeries } from "../format/legend";
+import { visible as visibleText } from "../format/text";
 import { Empty, Failure, Loading, Panel } from "../parts/states";
 import { navigate, setParams } from "../router";
 import { useLoad, useShared, useVisible, useWidth } from "../state";
@@ -53,16 +54,16 @@ export function PanelView(props: { panel: PanelModel; scope: Scope }) {
     <div ref={ref} className="panel-host">
       <Panel
         className={panel.transparent ? "transparent" : ""}
-        title={<span title={panel.description}>{interpolate(panel.title, scope, "text")}</span>}
+        title={<span title={visibleText(panel.description ?? "")}>{visibleText(interpolate(panel.title, scope, "text"))}</span>}
         busy={busy && !loading && needsData}
         actions={
           <>
             {query && (
-              <button type="button" className="icon quiet" title="Explore (e)" aria-label="Open in Explore" onClick={() => explore(panel, scope)}>
+              <button type="button" className="icon quiet" data-key="e" title="Explore (e)" aria-label="Open in Explore" onClick={() => explore(panel, scope)}>
                 ↗
               </button>
             )}
-            <button type="button" className="icon quiet" title="View (v)" aria-label="View this panel alone" onClick={() => setParams({ viewPanel: String(panel.id) })}>
+            <button type="button" className="icon quiet" data-key="v" title="View (v)" aria-label="View this panel alone" onClick={() => setParams({ viewPanel: String(panel.id) })}>
               ⤢
             </button>
           </>

@@ -4,9 +4,11 @@ import { useMemo } from "react";
 import { alignSeries } from "../charts/align";
 import { Sparkline } from "../charts/sparkline";
 import { TimeSeries, type ChartLine } from "../charts/time-series";
+import { openLogs } from "../explore/open-logs";
 import { cssColor } from "../format/colors";
 import { formatValue } from "../format/units";
 import { LogView } from "../logs/log-view";
+import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { useShared } from "../state";
 import { formatTime } from "../time/range";
@@ -45,6 +47,8 @@ export function TimeSeriesPanel(props: PanelProps) {
       spanGaps={defaults.custom?.spanNulls === true}
       axisLabel={typeof defaults.custom?.axisLabel === "string" && defaults.custom.axisLabel ? defaults.custom.axisLabel : undefined}
       onZoom={(from, to) => shared.setRange({ from: String(Math.round(from)), to: String(Math.round(to)) })}
+      onZoomOut={shared.zoomOut}
+      onLogs={openLogs}
     />
   );
 }
@@ -222,7 +226,7 @@ export function LogLines(props: PanelProps) {
 /** Text panels: Markdown's everyday forms, always as text; HTML in them is shown, not run. */
 export function Text(props: { panel: PanelModel; scope: Scope }) {
   const content = interpolate(String(props.panel.options.content ?? ""), props.scope, "text");
-  if (props.panel.options.mode === "code") return <pre className="raw">{content}</pre>;
+  if (props.panel.options.mode === "code") return <pre className="raw"><Shown text={content} /></pre>;
   const blocks = content.replace(/<[^>]*>/g, "").split(/\n{2,}/);
   return (
     <div className="markdown">
@@ -248,16 +252,16 @@ export function Text(props: { panel: PanelModel; scope: Scope }) {
 function inline(text: string): React.ReactNode[] {
   const parts = text.split(/(\*\*[^*]+\*\*|`[^`]+`|\[[^\]]+\]\([^)\s]+\))/g);
   return parts.map((part, i) => {
-    if (part.startsWith("**")) return <b key={i}>{part.slice(2, -2)}</b>;
-    if (part.startsWith("`")) return <code key={i}>{part.slice(1, -1)}</code>;
+    if (part.startsWith("**")) return <b key={i}><Shown text={part.slice(2, -2)} /></b>;
+    if (part.startsWith("`")) return <code key={i}><Shown text={part.slice(1, -1)} /></code>;
     const link = /^\[([^\]]+)\]\(([^)\s]+)\)$/.exec(part);
     if (link && /^(https?:|\/|[\w./-]+$)/i.test(link[2]!)) {
       return (
         <a key={i} href={link[2]} rel="noreferrer noopener" target="_blank">
-          {link[1]}
+          <Shown text={link[1]} />
         </a>
       );
     }
-    return part;
+    return <Shown key={i} text={part} />;
   });
 }

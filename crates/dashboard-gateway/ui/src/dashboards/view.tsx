@@ -3,8 +3,10 @@
 import { useEffect, useMemo, useState } from "react";
 import { dashboard as loadDashboard } from "../api/gateway";
 import { Failure, Loading } from "../parts/states";
+import { Shown } from "../parts/shown";
 import { setParams, useLocation } from "../router";
 import { useLoad, useShared } from "../state";
+import { visible } from "../format/text";
 import { readDashboard, type DashboardModel, type PanelModel } from "./model";
 import { PanelView } from "./panel";
 import { ALL, inOrder, interpolate, loadOptions, valueOf, type Scope, type Values } from "./variables";
@@ -38,7 +40,7 @@ function DashboardBody(props: { model: DashboardModel }) {
   return (
     <div className="page">
       <div className="page-head">
-        <h1>{interpolate(model.title, scope, "text")}</h1>
+        <h1><Shown text={interpolate(model.title, scope, "text")} /></h1>
         <span className="grow" />
         {viewed && (
           <button type="button" onClick={() => setParams({ viewPanel: null })}>
@@ -129,7 +131,7 @@ function VariableBar(props: { model: DashboardModel; scope: Scope }) {
               >
                 {options.map((option) => (
                   <option key={option} value={option}>
-                    {option === ALL ? "All" : option}
+                    {option === ALL ? "All" : visible(option)}
                   </option>
                 ))}
               </select>
@@ -137,7 +139,7 @@ function VariableBar(props: { model: DashboardModel; scope: Scope }) {
               <select value={values[0] ?? ""} onChange={(event) => set([event.target.value])}>
                 {options.map((option) => (
                   <option key={option} value={option}>
-                    {option === ALL ? "All" : option}
+                    {option === ALL ? "All" : visible(option)}
                   </option>
                 ))}
               </select>
@@ -193,7 +195,7 @@ function Grid(props: { panels: PanelModel[]; scope: Scope }) {
       {shown.map((panel) =>
         panel.type === "row" ? (
           <button key={panel.id} type="button" className="plain grid-row" aria-expanded={!panel.collapsed} onClick={() => toggle(panel.id)}>
-            {panel.collapsed ? "▸" : "▾"} {interpolate(panel.title, props.scope, "text")}
+            {panel.collapsed ? "▸" : "▾"} <Shown text={interpolate(panel.title, props.scope, "text")} />
           </button>
         ) : (
           <div key={panel.id} className="grid-cell" style={{ gridColumn: `span ${panel.gridPos.w}`, gridRow: `span ${panel.gridPos.h}` }}>

@@ -1,6 +1,7 @@
 // Names of series.
 
 import type { LabelSet } from "../api/prometheus";
+import { visible } from "./text";
 
 /** `{{label}}` in a legend replaced; a missing label is empty. */
 export function applyLegend(format: string, labels: LabelSet): string {
@@ -16,6 +17,10 @@ export function seriesName(labels: LabelSet): string {
 
 /** The name of each series: by format, or automatically by the labels in which they differ. */
 export function nameSeries(all: LabelSet[], format: string | undefined): string[] {
+  return rawNames(all, format).map(visible);
+}
+
+function rawNames(all: LabelSet[], format: string | undefined): string[] {
   if (format && format !== "__auto") return all.map((labels) => applyLegend(format, labels));
   if (format !== "__auto") return all.map(seriesName);
   const names = new Set(all.flatMap((labels) => Object.keys(labels)));

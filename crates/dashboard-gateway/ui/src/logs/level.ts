@@ -1,6 +1,7 @@
 // A line's level: from its labels and fields, else from its text.
 
 import type { LogLine } from "../api/loki";
+import { stripColours } from "../format/text";
 
 export const LEVELS = ["critical", "error", "warn", "info", "debug", "unknown"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -22,7 +23,7 @@ export function levelOf(line: LogLine): Level {
     const known = value && NAMES[value.toLowerCase()];
     if (known) return known;
   }
-  const match = IN_TEXT.exec(line.text.slice(0, 400));
+  const match = IN_TEXT.exec(stripColours(line.text.slice(0, 400)));
   return NAMES[(match?.[1] ?? match?.[2] ?? "").toLowerCase()] ?? "unknown";
 }
 

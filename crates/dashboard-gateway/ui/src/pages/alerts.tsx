@@ -16,6 +16,7 @@ import { status as loadStatus } from "../api/gateway";
 import { ruleGroups, type LabelSet, type RuleAlert, type RuleGroup } from "../api/prometheus";
 import { QueryChart } from "../parts/query-chart";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
+import { Labels, Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { Link } from "../parts/link";
 import { useParam } from "../router";
@@ -143,7 +144,7 @@ function AlertRow(props: { row: Row; open: boolean; onToggle: () => void; onSile
         <Badge kind={row.state === "firing" ? (severity === "critical" ? "bad" : "warn") : "quiet"}>{row.state}</Badge>
         {severity && <Badge kind={severity === "critical" ? "bad" : "warn"}>{severity}</Badge>}
         <button type="button" className="plain alert-title" onClick={props.onToggle} aria-expanded={props.open}>
-          {row.annotations.summary || alertname}
+          <Shown text={row.annotations.summary || alertname} />
         </button>
         <span className="muted">{ago(row.since, shared.now())}</span>
         <span className="grow" />
@@ -155,12 +156,10 @@ function AlertRow(props: { row: Row; open: boolean; onToggle: () => void; onSile
         )}
       </div>
       <p className="labels">
-        <code>{alertname}</code>
-        {Object.entries(rest).map(([name, value]) => (
-          <code key={name}>
-            {name}={value}
-          </code>
-        ))}
+        <code>
+          <Shown text={alertname} />
+        </code>
+        <Labels labels={rest} />
       </p>
       {props.open && <AlertDetail row={row} />}
     </li>
@@ -174,12 +173,12 @@ function AlertDetail(props: { row: Row }) {
   const name = row.labels.name ?? row.labels.container;
   return (
     <div className="alert-detail">
-      {row.annotations.description && <p>{row.annotations.description}</p>}
+      {row.annotations.description && <p><Shown text={row.annotations.description} /></p>}
       {Object.entries(row.annotations)
         .filter(([key]) => key !== "summary" && key !== "description")
         .map(([key, value]) => (
           <p key={key}>
-            <b>{key}</b> {value}
+            <b><Shown text={key} /></b> <Shown text={value} />
           </p>
         ))}
       <p className="muted">Since {formatTime(row.since, shared.zone)}</p>
@@ -291,7 +290,7 @@ function Silences(props: { silences: Silence[]; onChanged: () => void; onNew: ()
           rowKey={(silence) => silence.id}
           columns={[
             { title: "State", by: (s) => s.status.state, cell: (s) => <Badge kind={s.status.state === "active" ? "info" : "quiet"}>{s.status.state}</Badge> },
-            { title: "Matchers", cell: (s) => <code>{s.matchers.map(formatMatcher).join(", ")}</code> },
+            { title: "Matchers", cell: (s) => <code><Shown text={s.matchers.map(formatMatcher).join(", ")} /></code> },
             { title: "Comment", cell: (s) => s.comment },
             { title: "By", by: (s) => s.createdBy, cell: (s) => s.createdBy },
             { title: "Ends", by: (s) => Date.parse(s.endsAt), cell: (s) => formatTime(Date.parse(s.endsAt), shared.zone) },
@@ -316,8 +315,8 @@ function Rules(props: { groups: RuleGroup[] }) {
           { title: "Group", by: ({ group }) => group.name, cell: ({ group }) => group.name },
           { title: "Rule", by: ({ rule }) => rule.name, cell: ({ rule }) => rule.name },
           { title: "State", by: ({ rule }) => rule.state ?? "", cell: ({ rule }) => (rule.state ? <Badge kind={rule.state === "firing" ? "bad" : rule.state === "pending" ? "warn" : "good"}>{rule.state}</Badge> : "recording") },
-          { title: "Health", by: ({ rule }) => rule.health, cell: ({ rule }) => (rule.lastError ? <span className="bad-text">{rule.lastError}</span> : rule.health) },
-          { title: "Expression", cell: ({ rule }) => <Link to="explore" params={{ metrics: rule.query }}><code>{rule.query}</code></Link>, className: "expression" },
+          { title: "Health", by: ({ rule }) => rule.health, cell: ({ rule }) => (rule.lastError ? <span className="bad-text"><Shown text={rule.lastError} /></span> : rule.health) },
+          { title: "Expression", cell: ({ rule }) => <Link to="explore" params={{ metrics: rule.query }}><code><Shown text={rule.query} /></code></Link>, className: "expression" },
         ]}
       />
     </Panel>

@@ -7,6 +7,7 @@ import { LogView } from "../logs/log-view";
 import { Link } from "../parts/link";
 import { QueryChart } from "../parts/query-chart";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
+import { Shown, shownNode } from "../parts/shown";
 import { Table } from "../parts/table";
 import { useLocation } from "../router";
 import { useLoad, useShared } from "../state";
@@ -21,7 +22,7 @@ export function Container() {
   const filter = byContainer(name, instance);
   return (
     <div className="page">
-      <h1>{name}</h1>
+      <h1><Shown text={name} /></h1>
       <Identity filter={filter} instance={instance} />
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
@@ -39,7 +40,7 @@ export function Host() {
   const instance = params.get("instance") ?? "";
   return (
     <div className="page">
-      <h1>{instance}</h1>
+      <h1><Shown text={instance} /></h1>
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
           <QueryChart key={i} chart={(window) => hostCharts(byHost(instance), window)[i]!} emptyText="Nothing in this range: the host was not scraped." />
@@ -96,7 +97,7 @@ function Identity(props: { filter: string; instance: string }) {
       {pairs.map(([term, value]) => (
         <div key={term}>
           <dt>{term}</dt>
-          <dd>{value}</dd>
+          <dd>{shownNode(value)}</dd>
         </div>
       ))}
     </dl>

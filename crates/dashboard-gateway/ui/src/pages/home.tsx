@@ -9,6 +9,7 @@ import { LogView } from "../logs/log-view";
 import { Link } from "../parts/link";
 import { QueryChart } from "../parts/query-chart";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
+import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { navigate } from "../router";
 import { useLoad, useShared } from "../state";
@@ -66,7 +67,7 @@ function Firing(props: { alerts: Alert[] }) {
           <li key={alert.fingerprint}>
             <Badge kind={alert.labels.severity === "critical" ? "bad" : "warn"}>{alert.labels.severity ?? "alert"}</Badge>
             <Link to="alerts" params={{ open: alert.fingerprint }}>
-              {alert.annotations.summary || alert.labels.alertname}
+              <Shown text={alert.annotations.summary || alert.labels.alertname} />
             </Link>
             <span className="muted">{ago(Date.parse(alert.startsAt), shared.now())}</span>
           </li>
@@ -164,8 +165,8 @@ function Containers() {
           initial={{ column: "CPU", descending: true }}
           onRow={(row) => navigate("container", { name: row.name, instance: row.instance })}
           columns={[
-            { title: "Name", by: (row) => row.name, cell: (row) => <Link to="container" params={{ name: row.name, instance: row.instance }}>{row.name}</Link> },
-            { title: "Host", by: (row) => row.instance, cell: (row) => row.instance },
+            { title: "Name", by: (row) => row.name, cell: (row) => <Link to="container" params={{ name: row.name, instance: row.instance }}><Shown text={row.name} /></Link> },
+            { title: "Host", by: (row) => row.instance, cell: (row) => row.instance, className: "nobreak" },
             { title: "State", by: (row) => row.state, cell: (row) => <StateBadge state={row.state || (row.cpu !== null ? "running" : "")} /> },
             { title: "Health", by: (row) => row.health, cell: (row) => (row.health && row.health !== "none" ? <Badge kind={row.health === "unhealthy" ? "bad" : "good"}>{row.health}</Badge> : <span className="muted">–</span>) },
             { title: "Restarts", numeric: true, by: (row) => row.restarts, cell: (row) => formatValue(row.restarts) },

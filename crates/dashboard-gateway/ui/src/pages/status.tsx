@@ -3,7 +3,9 @@
 import { useState } from "react";
 import { changePassword, status as loadStatus } from "../api/gateway";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
+import { Shown, shownNode } from "../parts/shown";
 import { Table } from "../parts/table";
+import { basePath } from "../router";
 import { useLoad, useShared } from "../state";
 
 export function Status() {
@@ -27,19 +29,18 @@ export function Status() {
                 actions={<Badge kind={!service.healthy ? "bad" : service.ready ? "good" : "warn"}>{!service.healthy ? "away" : service.ready ? "ready" : "starting"}</Badge>}
               >
                 <dl className="pairs">
-                  <dt>Address</dt>
-                  <dd>{service.url}</dd>
+                  <Pair name="Address" value={service.url || `${window.location.origin}${basePath} (this page)`} />
                   <dt>Version</dt>
                   <dd>{service.version ?? "–"}</dd>
                   {Object.entries(service.details).map(([name, value]) => (
                     <Pair key={name} name={name} value={value} />
                   ))}
                 </dl>
-                {service.error && <pre className="bad-text">{service.error}</pre>}
+                {service.error && <pre className="bad-text"><Shown text={service.error} /></pre>}
                 {service.config_error && (
                   <div className="failure">
                     <b>The last reload failed; the old configuration is in use.</b>
-                    <pre>{service.config_error}</pre>
+                    <pre><Shown text={service.config_error} /></pre>
                   </div>
                 )}
               </Panel>
@@ -52,9 +53,9 @@ export function Status() {
                 rows={data!.notices}
                 rowKey={(_notice, i) => String(i)}
                 columns={[
-                  { title: "Severity", by: (n) => n.severity, cell: (n) => <Badge kind={n.severity === "error" ? "bad" : "warn"}>{n.severity}</Badge> },
-                  { title: "From", by: (n) => n.source, cell: (n) => n.source },
-                  { title: "What", cell: (n) => n.text },
+                  { title: "Severity", by: (n) => n.severity, cell: (n) => <Badge kind={n.severity === "error" ? "bad" : n.severity === "info" ? "quiet" : "warn"}>{n.severity}</Badge> },
+                  { title: "From", by: (n) => n.source, cell: (n) => n.source, className: "nobreak" },
+                  { title: "What", cell: (n) => n.text, className: "long" },
                 ]}
               />
             </Panel>
@@ -68,10 +69,10 @@ export function Status() {
                 rows={data!.agents.flatMap((agent) => agent.unreadable.map((what) => ({ ...what, target: agent.target })))}
                 rowKey={(_row, i) => String(i)}
                 columns={[
-                  { title: "Agent", by: (row) => row.target, cell: (row) => row.target },
+                  { title: "Agent", by: (row) => row.target, cell: (row) => row.target, className: "nobreak" },
                   { title: "What", by: (row) => row.what, cell: (row) => row.what },
-                  { title: "Why", cell: (row) => row.why },
-                  { title: "What to grant", cell: (row) => row.grant },
+                  { title: "Why", cell: (row) => row.why, className: "long" },
+                  { title: "What to grant", cell: (row) => row.grant, className: "long" },
                 ]}
               />
             )}
@@ -87,7 +88,7 @@ export function Status() {
                 columns={[
                   { title: "Receiver", by: (row) => row.name, cell: (row) => row.name },
                   { title: "Integrations", numeric: true, by: (row) => row.integrations, cell: (row) => row.integrations },
-                  { title: "Last error", cell: (row) => (row.last_error ? <span className="bad-text">{row.last_error}</span> : "none") },
+                  { title: "Last error", cell: (row) => (row.last_error ? <span className="bad-text"><Shown text={row.last_error} /></span> : "none") },
                 ]}
               />
             )}
@@ -102,8 +103,8 @@ export function Status() {
 function Pair(props: { name: string; value: string }) {
   return (
     <>
-      <dt>{props.name}</dt>
-      <dd>{props.value}</dd>
+      <dt>{shownNode(props.name)}</dt>
+      <dd>{shownNode(props.value)}</dd>
     </>
   );
 }

@@ -3,6 +3,7 @@
 import { targets as loadTargets, type Target } from "../api/prometheus";
 import { formatValue } from "../format/units";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
+import { Labels, Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { Link } from "../parts/link";
 import { useParam } from "../router";
@@ -38,11 +39,11 @@ export function Targets() {
             initial={{ column: "Health", descending: false }}
             columns={[
               { title: "Health", by: (t: Target) => t.health, cell: (t) => <Badge kind={t.health === "up" ? "good" : t.health === "down" ? "bad" : "quiet"}>{t.health}</Badge> },
-              { title: "Address", by: (t) => t.scrapeUrl, cell: (t) => <code>{t.scrapeUrl}</code> },
-              { title: "Labels", cell: (t) => <span className="labels">{Object.entries(t.labels).map(([name, value]) => <code key={name}>{name}={value}</code>)}</span> },
+              { title: "Address", by: (t) => t.scrapeUrl, cell: (t) => <code><Shown text={t.scrapeUrl} /></code>, className: "nobreak" },
+              { title: "Labels", cell: (t) => <Labels labels={t.labels} />, className: "long" },
               { title: "Last scrape", by: (t) => Date.parse(t.lastScrape), cell: (t) => (t.lastScrape.startsWith("0001") ? `first one within ${t.scrapeInterval}` : ago(Date.parse(t.lastScrape), shared.now())) },
               { title: "Took", numeric: true, by: (t) => t.lastScrapeDuration, cell: (t) => formatValue(t.lastScrapeDuration, "s") },
-              { title: "Error", cell: (t) => <span className="bad-text">{t.lastError}</span> },
+              { title: "Error", cell: (t) => <span className="bad-text"><Shown text={t.lastError} /></span>, className: "long" },
               { title: "", cell: (t) => <Link to="host" params={{ instance: t.labels.instance ?? "" }}>Host</Link> },
             ]}
           />
@@ -56,7 +57,7 @@ export function Targets() {
             max={100}
             rowKey={(_target, i) => String(i)}
             columns={[
-              { title: "Discovered labels", cell: (t) => <span className="labels">{Object.entries(t.discoveredLabels).map(([name, value]) => <code key={name}>{name}={value}</code>)}</span> },
+              { title: "Discovered labels", cell: (t) => <Labels labels={t.discoveredLabels} />, className: "long" },
               { title: "Dropped by", cell: (t) => t.droppedBy ?? "" },
             ]}
           />

@@ -4,6 +4,7 @@ import { useMemo } from "react";
 import { queryRange, type LabelSet } from "../api/prometheus";
 import { alignSeries } from "../charts/align";
 import { TimeSeries } from "../charts/time-series";
+import { openLogs } from "../explore/open-logs";
 import { nameSeries } from "../format/legend";
 import { navigate } from "../router";
 import { useLoad, useShared, useVisible, useWidth } from "../state";
@@ -38,7 +39,7 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
         title={chart.title}
         busy={busy && !loading}
         actions={
-          <button type="button" className="icon quiet" title="Open in Explore" aria-label={`Open ${chart.title} in Explore`} onClick={() => navigate("explore", { metrics: chart.query })}>
+          <button type="button" className="icon quiet" data-key="e" title="Open in Explore (e)" aria-label={`Open ${chart.title} in Explore`} onClick={() => navigate("explore", { metrics: chart.query })}>
             ↗
           </button>
         }
@@ -59,8 +60,8 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
             axisLabel={chart.axis}
             legendCalcs={["mean", "lastNotNull"]}
             onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
-            onZoomOut={() => shared.setRange({ from: String(Math.round(from - (to - from) / 2)), to: String(Math.round(to + (to - from) / 2)) })}
-            onLogs={(start, end, labels) => openLogs(start, end, labels)}
+            onZoomOut={shared.zoomOut}
+            onLogs={openLogs}
           />
         )}
       </Panel>
@@ -71,11 +72,4 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
 /** Names that stand for several instances get the instance beside them. */
 function distinct(names: string[], labels: LabelSet[]): string[] {
   return names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} @ ${labels[i]!.instance ?? i}`));
-}
-
-function openLogs(start: number, end: number, labels: LabelSet[]) {
-  const names = [...new Set(labels.map((set) => set.name).filter((name) => name !== undefined))];
-  const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-  const query = names.length > 0 && names.length <= 20 ? `{container=~${JSON.stringify(pattern)}}` : '{containers=~".+"}';
-  navigate("explore", { logs: query, from: String(Math.round(start)), to: String(Math.round(end)) });
 }

@@ -1,6 +1,7 @@
 // Loading, empty, error: each says what it is and offers a step.
 
 import { useEffect, useState, type ReactNode } from "react";
+import { Shown, shownNode } from "./shown";
 
 /** An outline, shown only when loading takes longer than 150 ms. */
 export function Loading(props: { height?: number }) {
@@ -24,7 +25,7 @@ export function Empty(props: { children: ReactNode; action?: ReactNode; height?:
 export function Failure(props: { error: Error; retry?: () => void }) {
   return (
     <div className="failure" role="alert">
-      <pre>{props.error.message}</pre>
+      <pre><Shown text={props.error.message} /></pre>
       {props.retry && (
         <button type="button" onClick={props.retry}>
           Try again
@@ -38,7 +39,7 @@ export function Panel(props: { title: ReactNode; actions?: ReactNode; busy?: boo
   return (
     <section className={`panel ${props.className ?? ""}`}>
       <header>
-        <h2>{props.title}</h2>
+        <h2>{shownNode(props.title)}</h2>
         {props.busy && <span className="busy" aria-label="Loading" />}
         <span className="grow" />
         {props.actions}
@@ -49,5 +50,5 @@ export function Panel(props: { title: ReactNode; actions?: ReactNode; busy?: boo
 }
 
 export function Badge(props: { kind: "good" | "bad" | "warn" | "info" | "quiet"; children: ReactNode }) {
-  return <span className={`badge ${props.kind}`}>{props.children}</span>;
+  return <span className={`badge ${props.kind}`}>{shownNode(props.children)}</span>;
 }

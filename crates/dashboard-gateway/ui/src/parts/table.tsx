@@ -1,6 +1,7 @@
 // A table that sorts by a click on a column's head and scrolls sideways within itself.
 
 import { useState, type ReactNode } from "react";
+import { shownNode } from "./shown";
 
 export interface Column<T> {
   title: string;
@@ -51,11 +52,11 @@ export function Table<T>(props: {
                     className="plain"
                     onClick={() => setSort({ column: one.title, descending: sort?.column === one.title ? !sort.descending : !!one.numeric })}
                   >
-                    {one.title}
+                    {shownNode(one.title)}
                     {sort?.column === one.title ? (sort.descending ? " ↓" : " ↑") : ""}
                   </button>
                 ) : (
-                  one.title
+                  shownNode(one.title)
                 )}
               </th>
             ))}
@@ -66,7 +67,7 @@ export function Table<T>(props: {
             <tr key={props.rowKey(row, i)} className={props.onRow ? "clickable" : ""} onClick={() => props.onRow?.(row)}>
               {props.columns.map((one) => (
                 <td key={one.title} className={`${one.numeric ? "num" : ""} ${one.className ?? ""}`}>
-                  {one.cell(row)}
+                  {shownNode(one.cell(row))}
                 </td>
               ))}
             </tr>

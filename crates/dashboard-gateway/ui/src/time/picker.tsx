@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "react";
 import { useShared } from "../state";
-import { describe, parseTime, QUICK_RANGES, REFRESH_INTERVALS, shift, zoomOut } from "./range";
+import { describe, zoneName, parseTime, QUICK_RANGES, REFRESH_INTERVALS, shift, zoomOut } from "./range";
 
 export function TimePicker() {
   const shared = useShared();
@@ -41,7 +41,7 @@ export function TimePicker() {
         ‹
       </button>
       <button type="button" onClick={() => setOpen(!open)} aria-expanded={open} aria-haspopup="dialog">
-        {describe(shared.range, shared.zone)}
+        {describe(shared.range, shared.zone)} <span className="zone">{zoneName(shared.zone, shared.resolved.to)}</span>
       </button>
       <button type="button" className="icon" title="Later (t →)" aria-label="Later" onClick={() => shared.setRange(shift(shared.resolved, 1))}>
         ›

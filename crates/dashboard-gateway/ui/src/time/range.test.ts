@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, formatTime, parseDuration, parseTime, resolve, shift, stepFor, zoomOut } from "./range";
+import { ago, defaultRange, formatTime, parseDuration, parseTime, resolve, shift, stepFor, zoomOut } from "./range";
 
 const NOW = Date.UTC(2026, 10, 22, 12, 34, 56, 789);
 
@@ -29,6 +29,15 @@ describe("times", () => {
     expect(to).toBeGreaterThan(from);
     expect(resolve({ from: "junk", to: "junk" }, NOW)).toEqual({ from: NOW - 3_600_000, to: NOW });
   });
+
+  it.each([
+    [undefined, "now-1h"],
+    [NOW - 1000, "now-5m"],
+    [NOW - 300_000, "now-5m"],
+    [NOW - 301_000, "now-15m"],
+    [NOW - 901_000, "now-1h"],
+    [NOW - 86_400_000, "now-1h"],
+  ])("a range that the data since %s fills", (first, expected) => expect(defaultRange(NOW, first)).toEqual({ from: expected, to: "now" }));
 
   it("shifts by half and zooms to double", () => {
     expect(shift({ from: 1000, to: 3000 }, -1)).toEqual({ from: "0", to: "2000" });

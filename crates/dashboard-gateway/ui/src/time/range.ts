@@ -14,6 +14,17 @@ export interface ResolvedRange {
 
 export const DEFAULT_RANGE: TimeRange = { from: "now-1h", to: "now" };
 
+const YOUNG_RANGES: [number, string][] = [
+  [300_000, "now-5m"],
+  [900_000, "now-15m"],
+];
+
+/** Where the URL names no range: the last hour, or less while the data is younger than that. */
+export function defaultRange(now: number, firstData: number | undefined): TimeRange {
+  const age = firstData === undefined ? Infinity : now - firstData;
+  return { from: YOUNG_RANGES.find(([size]) => age <= size)?.[1] ?? DEFAULT_RANGE.from, to: "now" };
+}
+
 export const QUICK_RANGES: [string, string][] = [
   ["now-5m", "Last 5 minutes"],
   ["now-15m", "Last 15 minutes"],
@@ -137,6 +148,12 @@ export function formatTime(ms: number, zone: string | undefined, withMs = false)
   }
   const text = format.format(ms);
   return withMs ? `${text}.${String(Math.floor(((ms % 1000) + 1000) % 1000)).padStart(3, "0")}` : text;
+}
+
+/** The short name of a zone at a time: "UTC", "GMT+2". */
+export function zoneName(zone: string | undefined, ms: number): string {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "short" }).formatToParts(ms);
+  return parts.find((part) => part.type === "timeZoneName")?.value ?? zone ?? "";
 }
 
 /** "3 m ago", "in 2 h". */
