@@ -13,6 +13,7 @@ import { assert, equal, sleep, until } from "./lib/wait.mjs";
 const PREFIX = "wbe2e-";
 const PORTS = { gateway: 18300, metrics: 18390, logs: 18310 };
 const SERVICES = { grafana: 5677, prometheus: 5678, alertmanager: 5679, loki: 5680, cadvisor: 5681 };
+const WATCHED_NAMES = ["wbe2e-early", "wbe2e-writer", "wbe2e-burner", "wbe2e-stream", "wbe2e-stand-in"];
 const PASSWORD = "e2e-password-1";
 
 export default async function compose({ root, artifacts, check }) {
@@ -24,8 +25,9 @@ export default async function compose({ root, artifacts, check }) {
   const gateway = new Gateway(url, PASSWORD);
   try {
     const up = await check("compose: up from a clean clone, every service healthy", async () => {
-      removeContainers("wbe2e-writer", "wbe2e-burner", "wbe2e-stream", "wbe2e-stand-in");
+      removeContainers(...WATCHED_NAMES);
       buildWatched();
+      startWatched("wbe2e-early", "i=1; while [ $i -le 1500 ]; do echo early $i; i=$((i+1)); done; while true; do /bin/busybox sleep 3600; done");
       deployment.compose("up", "--build", "--detach");
       await deployment.healthy();
       await until("login", 20, () => gateway.login());
@@ -57,6 +59,13 @@ export default async function compose({ root, artifacts, check }) {
       const { data } = await gateway.get(`loki/loki/api/v1/query?${params}`);
       equal(data.result[0]?.value[1], "40", "count_over_time of the blog's query");
     });
+    await check("compose: of a container that ran before the agent, the newest 1,000 lines", async () => {
+      await until("the last lines", 30, async () => {
+        const numbers = (await gateway.logs('{containers="e2ehost/wbe2e-early"}')).map(({ line }) => Number(line.split(" ")[1]));
+        equal([numbers.length, Math.min(...numbers), Math.max(...numbers)], [1000, 501, 1500], "count, first, last");
+        return true;
+      });
+    });
     await browse({ url, password: PASSWORD, artifacts, check, name: "compose" });
     await check("compose: hostile labels, lines and annotations are shown as text", async () => {
       await writeHostile(gateway);
@@ -68,6 +77,13 @@ export default async function compose({ root, artifacts, check }) {
         alerts: "alerts",
       };
       await browseHostile({ url, password: PASSWORD, artifacts, pages });
+    });
+    await check("compose: idle, no service writes more than a line a second", async () => {
+      const names = deployment.containers.map((name) => PREFIX + name).join("|");
+      const found = await gateway.lines(`sum by (container) (count_over_time({container=~"${names}"}[1m]))`);
+      assert(found.length > 0, "no lines of the services at all");
+      const loud = found.filter(({ value }) => value > 60);
+      equal(loud, [], "services that write more");
     });
     await check("compose: a bad configuration on reload keeps the old one and shows", async () => {
       const file = deployment.conf("prometheus.yaml");
@@ -124,7 +140,7 @@ export default async function compose({ root, artifacts, check }) {
       assert(/cannot write \/prometheus as UID 5678.*chown/.test(done.out + done.err), done.out + done.err);
     });
   } finally {
-    removeContainers("wbe2e-writer", "wbe2e-burner", "wbe2e-stream");
+    removeContainers(...WATCHED_NAMES);
     deployment.remove(artifacts);
     webhook.close();
     smtp.close();

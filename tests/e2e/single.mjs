@@ -1,6 +1,6 @@
 // `watchbell`: one process, no configuration, data of this machine within seconds, history over a restart.
 
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,6 +91,7 @@ export default async function single({ root, artifacts, check }) {
       }
     });
     await check("single: without any network beyond loopback it starts, takes data and serves its page", () => withoutNetwork(binary, cwd));
+    await check("single: without Docker, files under /var/log serve and Status names the socket", () => withoutDocker(binary, cwd));
     let before;
     await check("single: Ctrl-C stops cleanly, started again the history is there", async () => {
       const time = Math.floor(Date.now() / 1000) - 5;
@@ -133,6 +134,34 @@ async function withoutNetwork(binary, cwd) {
     await until("memory of this machine", 40, () => JSON.parse(ask("prometheus/api/v1/query?query=node_memory_MemTotal_bytes")).data.result.length === 1);
   } finally {
     await daemon.end("SIGTERM").catch((error) => console.log(String(error)));
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
+/** Lines of a file under /var/log where no Docker engine can be reached. */
+async function withoutDocker(binary, cwd) {
+  const data = mkdtempSync(join(tmpdir(), "watchbell-no-docker-"));
+  const file = "/var/log/watchbell-e2e.log";
+  writeFileSync(file, "line 1 of a file\nline 2 of a file\n");
+  const offset = OFFSET + 2;
+  const env = { ...process.env, DOCKER_HOST: "unix:///nowhere/docker.sock", GF_SECURITY_ADMIN_PASSWORD: "e2e-password-3" };
+  const daemon = new Daemon(binary, ["--data", data, "--port-offset", String(offset)], { cwd, env });
+  try {
+    const gateway = new Gateway(`http://127.0.0.1:${3000 + offset}`, "e2e-password-3");
+    await until("login", 30, () => gateway.login());
+    const lines = async () => (await gateway.logs(`{filename="${file}"}`)).map(({ line }) => line).sort();
+    await until("both lines", 30, async () => (await lines()).length === 2);
+    appendFileSync(file, "line 3 of a file\n");
+    await until("the line that was added", 30, async () => (await lines()).length === 3);
+    equal(await lines(), [1, 2, 3].map((i) => `line ${i} of a file`), "lines");
+    await until("Status names the socket and what to grant", 30, async () => {
+      const { agents } = await gateway.get("api/status");
+      const docker = agents.flatMap((agent) => agent.unreadable).find((one) => /docker/i.test(one.what + one.why));
+      return docker && docker.grant !== "";
+    });
+  } finally {
+    await daemon.end("SIGTERM").catch((error) => console.log(String(error)));
+    rmSync(file, { force: true });
     rmSync(data, { recursive: true, force: true });
   }
 }

@@ -41,6 +41,12 @@ export class Gateway {
     return data.result.map((one) => ({ labels: one.metric, value: Number(one.value[1]) }));
   }
 
+  /** The series of an instant LogQL query: [{labels, value}]. */
+  async lines(query) {
+    const { data } = await this.get(`loki/loki/api/v1/query?${new URLSearchParams({ query })}`);
+    return data.result.map((one) => ({ labels: one.metric, value: Number(one.value[1]) }));
+  }
+
   /** Lines of a LogQL query, newest first: [{labels, ns, line}]. */
   async logs(query, { limit = 5000, fromMs = Date.now() - 3_600_000, toMs = Date.now() + 60_000 } = {}) {
     const params = new URLSearchParams({ query, limit: String(limit), start: `${fromMs}000000`, end: `${toMs}000000`, direction: "backward" });
