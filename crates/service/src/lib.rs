@@ -73,6 +73,7 @@ mod grpc_health;
 mod lifecycle;
 mod listen;
 mod preflight;
+mod prepare;
 mod probe;
 mod program;
 mod request;
@@ -90,6 +91,7 @@ pub use flags::normalize as normalize_flags;
 pub use lifecycle::{Lifecycle, Readiness, StopReport, StopWish};
 pub use listen::Listener;
 pub use preflight::check_data_directory;
+pub use prepare::{Ownership, prepare_data};
 pub use probe::probe;
 pub use program::{
     NoCommand, Process, Program, build_from_arguments, command_line, run_arguments, run_main,

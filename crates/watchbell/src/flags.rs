@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::prepare::Ownership;
+use service::Ownership;
 
 /// All of Watchbell in one process: metrics, logs, alerts, dashboards and the agent for this machine.
 #[derive(Debug, Parser)]

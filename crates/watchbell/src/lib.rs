@@ -9,12 +9,10 @@ mod aliases;
 mod conf;
 mod flags;
 mod ports;
-mod prepare;
 mod services;
 mod supervisor;
 
 pub use flags::{Arguments, Command, Flags, ServiceArguments, ServiceCommand};
 pub use ports::{TakenPort, check_ports};
-pub use prepare::{Ownership, prepare_data};
 pub use services::{ServiceSpec, run_service, service_specs};
 pub use supervisor::run;

@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use service::Failure;
 use telemetry::{LogFormat, LogOptions, Logging};
-use watchbell::{Arguments, Command, Flags, check_ports, prepare_data, run, run_service, service_specs};
+use watchbell::{Arguments, Command, Flags, check_ports, run, run_service, service_specs};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         None => serve(arguments.flags),
-        Some(Command::PrepareData { dir, owners }) => prepare_data(&dir, &owners).map_err(Failure::usage),
+        Some(Command::PrepareData { dir, owners }) => {
+            service::prepare_data(&dir, &owners).map_err(Failure::usage)
+        }
         Some(Command::Healthcheck) => healthcheck(arguments.flags),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

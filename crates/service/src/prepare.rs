@@ -1,7 +1,7 @@
-//! The data directories of the compose deployment and their owners.
+//! Data directories and their owners, made by an init container before services start as their own users.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -54,10 +54,9 @@ fn give(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
         for entry in std::fs::read_dir(path)? {
             give(&entry?.path(), uid, gid)?;
         }
-        return chown(path, Some(uid), Some(gid));
     }
     // A link's target may lie anywhere: only the link itself is given.
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+    lchown(path, Some(uid), Some(gid))
 }
 
 #[cfg(test)]
