@@ -90,7 +90,7 @@ function fail(message) {
 }
 
 /** The numbers of the rig's "name   value" lines. */
-const figures = (text) => Object.fromEntries([...text.matchAll(/^([a-z][^\d|]*?)\s{2,}([\d.]+)/gim)].map(([, name, value]) => [name.trim(), Number(value)]));
+const figures = (text) => Object.fromEntries([...text.matchAll(/^([a-z][^\d|\n]*?)\s+([\d.]+)/gim)].map(([, name, value]) => [name.trim(), Number(value)]));
 
 /** The rig's table of queries: name to { p50, cpu, hash }. */
 function queries(text) {
@@ -132,7 +132,7 @@ function report(kind, results) {
   const [ours, ...peers] = Object.keys(results);
   const line = (...cells) => console.log(`| ${cells.join(" | ")} |`);
   const show = (value) => (value === undefined ? "–" : value >= 100 ? value.toFixed(0) : value.toPrecision(3));
-  const ratio = (peer, own) => (peer === undefined ? "–" : `×${show(peer / own)}`);
+  const ratio = (peer, own) => (peer === undefined || own === 0 ? "–" : `×${show(peer / own)}`);
   console.log(`\n### ${kind}\n`);
   line("figure", ours, ...peers.flatMap((peer) => [peer, "peer / ours"]));
   line(...Array(2 + peers.length * 2).fill("---"));
