@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+#[path = "process/kill.rs"]
+mod kill;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 const PROMETHEUS: &str = "/usr/bin/prometheus";
 
@@ -29,6 +32,13 @@ impl Drop for Server {
 
 impl Server {
     fn start(config: &Path, data: &Path) -> Self {
+        let server = Self::start_unready(config, data);
+        server.wait_for("/-/ready", |status, _| status == 200);
+        server
+    }
+
+    /// A server that listens and may still be reading its log.
+    fn start_unready(config: &Path, data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell-metrics"))
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
@@ -51,9 +61,7 @@ impl Server {
         };
         // What is not read would fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let server = Self { child, address };
-        server.wait_for("/-/ready", |status, _| status == 200);
-        server
+        Self { child, address }
     }
 
     fn get(&self, path: &str) -> (u16, String) {
