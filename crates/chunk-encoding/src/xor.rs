@@ -120,9 +120,14 @@ impl XorState {
     pub fn resume(chunk: &[u8]) -> Result<Self, DecodeError> {
         let mut state = Self::start(&mut Vec::new());
         let end = state.walk(chunk, |_, _| true)?;
-        state.writer = BitWriter::resume(((8 - end % 8) % 8) as u8);
+        let free = (8 - end % 8) % 8;
+        state.writer = BitWriter::resume(free as u8);
         if end.div_ceil(8) != chunk.len() {
             return Err(DecodeError::Invalid("chunk length"));
+        }
+        // What is appended is added to these bits.
+        if chunk.last().is_some_and(|last| last & ((1 << free) - 1) as u8 != 0) {
+            return Err(DecodeError::Invalid("chunk padding"));
         }
         Ok(state)
     }

@@ -257,6 +257,7 @@ impl Db {
     pub(crate) fn write_late_log(
         &self,
         samples: &[record::RefSample],
+        histograms: &[record::RefHistogram],
         markers: &[(u64, u64)],
     ) -> std::result::Result<(), StorageError> {
         let mut waiting = self.late_waiting.lock();
@@ -270,6 +271,7 @@ impl Db {
             record::put_samples(&mut bytes, samples.iter().copied());
             waiting.push(&bytes, self.options.wal_compression);
         }
+        record::put_histograms(histograms, |record| waiting.push(record, self.options.wal_compression));
         if waiting.is_empty() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Prometheus' own server, where it is installed.
 pub(crate) const PROMETHEUS: &str = "/usr/bin/prometheus";
 
@@ -55,6 +55,13 @@ impl Server {
     }
 
     pub(crate) fn start_with(config: &Path, data: &Path, flags: &[&str]) -> Self {
+        let server = Self::start_unready(config, data, flags);
+        server.wait_for("/-/ready", |status, _| status == 200);
+        server
+    }
+
+    /// A server that listens and may still be reading its log.
+    pub(crate) fn start_unready(config: &Path, data: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_watchbell-metrics"))
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
@@ -78,9 +85,7 @@ impl Server {
         };
         // What is not read would fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let server = Self { child, address };
-        server.wait_for("/-/ready", |status, _| status == 200);
-        server
+        Self { child, address }
     }
 
     /// Kills it at once and waits until it is gone.

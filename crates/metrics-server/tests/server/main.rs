@@ -2,6 +2,7 @@
 
 mod admin;
 mod harness;
+mod kill;
 mod process;
 mod remote_storage;
 mod remote_write;

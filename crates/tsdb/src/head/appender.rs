@@ -50,6 +50,7 @@ struct PendingHistogram {
 struct Outcome {
     summary: CommitSummary,
     late: Vec<RefSample>,
+    late_histograms: Vec<RefHistogram>,
     /// Late chunks that were closed: the samples in them are no longer needed in the out-of-order log.
     markers: Vec<(u64, u64)>,
     late_range: Option<(i64, i64)>,
@@ -66,15 +67,32 @@ impl Outcome {
             self.chunks += 1;
         }
         self.summary.samples += 1;
-        self.late_range = match self.late_range {
-            None => Some((sample.timestamp, sample.timestamp)),
-            Some((min, max)) => Some((min.min(sample.timestamp), max.max(sample.timestamp))),
-        };
+        self.extend_late_range(sample.timestamp);
         self.late.push(RefSample {
             series: sample.wal_ref,
             timestamp: sample.timestamp,
             value: sample.value,
         });
+    }
+
+    fn note_late_histogram(&mut self, item: &PendingHistogram) {
+        self.summary.histograms += 1;
+        self.chunks += 1;
+        self.extend_late_range(item.timestamp);
+        self.late_histograms.push(item.to_record());
+    }
+
+    fn extend_late_range(&mut self, timestamp: i64) {
+        self.late_range = match self.late_range {
+            None => Some((timestamp, timestamp)),
+            Some((min, max)) => Some((min.min(timestamp), max.max(timestamp))),
+        };
+    }
+}
+
+impl PendingHistogram {
+    fn to_record(&self) -> RefHistogram {
+        RefHistogram { series: self.wal_ref, timestamp: self.timestamp, histogram: self.histogram.clone() }
     }
 }
 
@@ -224,15 +242,7 @@ impl<'a> HeadAppender<'a> {
             batch.push(buf, compress);
         }
         if !self.histograms.is_empty() {
-            let items: Vec<_> = self
-                .histograms
-                .iter()
-                .map(|item| RefHistogram {
-                    series: item.wal_ref,
-                    timestamp: item.timestamp,
-                    histogram: item.histogram.clone(),
-                })
-                .collect();
+            let items: Vec<_> = self.histograms.iter().map(PendingHistogram::to_record).collect();
             record::put_histograms(&items, |record| batch.push(record, compress));
         }
         if !self.exemplars.is_empty() {
@@ -310,9 +320,16 @@ impl<'a> HeadAppender<'a> {
 
     fn apply_histogram(&self, item: &PendingHistogram, outcome: &mut Outcome) {
         let head = &self.db.head;
+        let late_allowed = self.db.out_of_order_window_ms() > 0;
+        let (ctx, from) = (head.apply_context(), head.appendable_from());
         let mut shard = head.shard(item.series);
         let Some(series) = shard.get_mut(slot_of(item.series), item.generation) else { return };
-        match series.append_histogram(item.timestamp, &item.histogram, &head.apply_context()) {
+        let applied = if item.timestamp < from {
+            Ok(Applied::OutOfOrder)
+        } else {
+            series.append_histogram(item.timestamp, &item.histogram, &ctx)
+        };
+        match applied {
             Ok(Applied::Stored { cut }) => {
                 outcome.chunks += u64::from(cut);
                 outcome.summary.histograms += 1;
@@ -320,6 +337,13 @@ impl<'a> HeadAppender<'a> {
                 outcome.max_time = outcome.max_time.max(item.timestamp);
             }
             Ok(Applied::Same) => {}
+            Ok(Applied::OutOfOrder) if late_allowed => {
+                match series.append_late_histogram(item.timestamp, &item.histogram, &ctx) {
+                    Ok(Some(_)) => outcome.note_late_histogram(item),
+                    Ok(None) => {}
+                    Err(_) => outcome.out_of_order += 1,
+                }
+            }
             Ok(Applied::OutOfOrder) | Err(_) => outcome.out_of_order += 1,
         }
     }
@@ -338,7 +362,8 @@ impl<'a> HeadAppender<'a> {
         counters.histogram_samples_appended.add(outcome.summary.histograms);
         counters.exemplars_appended.add(outcome.summary.exemplars);
         counters.out_of_order_samples.add(outcome.out_of_order);
-        counters.out_of_order_samples_appended.add(outcome.late.len() as u64);
+        let late = outcome.late.len() + outcome.late_histograms.len();
+        counters.out_of_order_samples_appended.add(late as u64);
     }
 }
 
@@ -436,24 +461,21 @@ impl Appender for HeadAppender<'_> {
         let head = &self.db.head;
         let (id, generation) = from_ref(series).ok_or(AppendRejection::UnknownSeries)?;
         let from = head.appendable_from();
-        let wal_ref = {
+        let (wal_ref, checked) = {
             let mut shard = head.shard(id);
             let series = shard.get_mut(slot_of(id), generation).ok_or(AppendRejection::UnknownSeries)?;
             series.touched = head.epoch.load(Ordering::Relaxed);
-            match series.check_histogram(timestamp, histogram) {
-                Ok(true) if timestamp >= from => {}
-                Ok(false) => return Ok(()),
-                Ok(true) => {
-                    self.db.counters.out_of_bound_samples.add(1);
-                    return Err(AppendRejection::OutOfBounds);
-                }
-                Err(rejection) => {
-                    self.db.counters.out_of_order_samples.add(1);
-                    return Err(rejection);
-                }
-            }
-            series.wal_ref
+            (series.wal_ref, series.check_histogram(timestamp, histogram))
         };
+        match checked {
+            Ok(true) if timestamp >= from => {}
+            Ok(false) => return Ok(()),
+            Err(AppendRejection::DuplicateTimestamp) => {
+                self.db.counters.duplicate_samples.add(1);
+                return Err(AppendRejection::DuplicateTimestamp);
+            }
+            Ok(true) | Err(_) => self.late(timestamp, from)?,
+        }
         let histogram = histogram.clone();
         self.histograms.push(PendingHistogram { series: id, generation, wal_ref, timestamp, histogram });
         Ok(())
@@ -513,7 +535,7 @@ impl Appender for HeadAppender<'_> {
         self.log_records();
         if self.buffers.records.is_empty() && db.head.unlogged.lock().is_empty() {
             // Nothing new: but what was there already may have come with a batch that could not be acknowledged.
-            db.write_late_log(&[], &[])?;
+            db.write_late_log(&[], &[], &[])?;
             if db.options.sync == SyncPolicy::Always {
                 let number = db.wal.lock().written();
                 db.sync_commit(number)?;
@@ -536,7 +558,7 @@ impl Appender for HeadAppender<'_> {
                 tracing::warn!(error = %error, "head chunks could not be written");
             }
         }
-        db.write_late_log(&outcome.late, &outcome.markers)?;
+        db.write_late_log(&outcome.late, &outcome.late_histograms, &outcome.markers)?;
         if must_sync || db.options.sync == SyncPolicy::Always {
             db.sync_commit(number)?;
         }

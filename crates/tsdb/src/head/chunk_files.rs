@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chunk_encoding::{ByteReader, crc32c, put_be64, put_uvarint};
+use chunk_encoding::{ByteReader, ENCODING_XOR, crc32c, put_be64, put_uvarint};
 use parking_lot::{Mutex, RwLock};
 use sys::{AppendFile, Fs, ReadAt};
 
@@ -53,6 +53,13 @@ pub(crate) struct ClosedChunk {
     /// Bytes of its data.
     pub(crate) length: u32,
     pub(crate) encoding: u8,
+}
+
+impl ClosedChunk {
+    /// Whether it holds just one native histogram, of this time.
+    pub(crate) fn is_histogram_at(&self, timestamp: i64) -> bool {
+        self.encoding != ENCODING_XOR && (self.min_time, self.max_time) == (timestamp, timestamp)
+    }
 }
 
 /// A chunk found while opening.

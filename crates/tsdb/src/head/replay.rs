@@ -217,7 +217,10 @@ impl<'a> Replay<'a> {
             }
             Record::Histograms(histograms) => {
                 summary.samples += histograms.len() as u64;
-                histograms.iter().for_each(|item| self.add_histogram(item));
+                match log {
+                    Log::Wal => histograms.iter().for_each(|item| self.add_histogram(item)),
+                    Log::Late => histograms.iter().for_each(|item| self.add_late_histogram(item)),
+                }
             }
             Record::Tombstones(stones) => {
                 for stone in stones {
@@ -349,6 +352,25 @@ impl<'a> Replay<'a> {
         drop(shard);
         if let Ok(Applied::Stored { .. }) = applied {
             head.note_times(item.timestamp, item.timestamp);
+        }
+    }
+
+    fn add_late_histogram(&mut self, item: &RefHistogram) {
+        let written = self.chunks.late.get(&item.series);
+        // Its chunk is put back with the others.
+        if written.is_some_and(|chunks| chunks.iter().any(|chunk| chunk.is_histogram_at(item.timestamp)))
+            || super::validate::check_histogram(&item.histogram).is_err()
+        {
+            return;
+        }
+        let head = self.head;
+        let mut added = false;
+        self.with_series(item.series, |series| {
+            let chunk = series.append_late_histogram(item.timestamp, &item.histogram, &head.apply_context());
+            added = matches!(chunk, Ok(Some(_)));
+        });
+        if added {
+            head.note_late(item.timestamp, item.timestamp);
         }
     }
 

@@ -196,9 +196,7 @@ impl Series {
             }
         }
         self.close(ctx);
-        let place = format!("a native histogram of series {}", self.wal_ref);
-        let appender = HistogramAppender::start(header, timestamp, histogram)
-            .map_err(|error| crate::Error::corrupt(place, error))?;
+        let appender = start_histogram(self.wal_ref, header, timestamp, histogram)?;
         self.extra.get_or_insert_default().histogram = Some(appender);
         self.open_min = timestamp;
         self.next_at = range_end(timestamp, ctx.chunk_range_ms);
@@ -226,6 +224,25 @@ impl Series {
         extra.late.clear();
         extra.late.push((timestamp, value));
         Some(Some(chunk))
+    }
+
+    /// Adds a histogram that is older than the newest sample, in a chunk of its own: they are few, and merged with others
+    /// when they go into a block. `None` where one of its time came that way already.
+    pub(crate) fn append_late_histogram(
+        &mut self,
+        timestamp: i64,
+        histogram: &FloatHistogram,
+        ctx: &ApplyContext<'_>,
+    ) -> Result<Option<ClosedChunk>> {
+        let extra = self.extra.get_or_insert_default();
+        if extra.late_closed.iter().any(|chunk| chunk.is_histogram_at(timestamp)) {
+            return Ok(None);
+        }
+        let appender = start_histogram(self.wal_ref, CounterResetHeader::Unknown, timestamp, histogram)?;
+        let (encoding, range) = (appender.kind().encoding(), (timestamp, timestamp));
+        let chunk = ctx.files.append(self.wal_ref, range, encoding, true, appender.bytes());
+        extra.late_closed.push(chunk);
+        Ok(Some(chunk))
     }
 
     /// Closes the open chunk and hands it to the chunk files.
@@ -351,9 +368,9 @@ impl Series {
     }
 
     fn push_closed(&mut self, chunk: ClosedChunk) {
-        // Grown by what a block range needs, not doubled: this is a third of a series' memory otherwise.
+        // Grown one by one, not doubled: chunks are closed seldom, and this is a sixth of a series' memory otherwise.
         if self.closed.len() == self.closed.capacity() {
-            self.closed.reserve_exact(2);
+            self.closed.reserve_exact(1);
         }
         self.closed.push(chunk);
     }
@@ -404,6 +421,16 @@ pub(crate) fn check_float(
         Some(last) if last.to_bits() == value.to_bits() => Ok(false),
         _ => Err(AppendRejection::DuplicateTimestamp),
     }
+}
+
+fn start_histogram(
+    wal_ref: u64,
+    header: CounterResetHeader,
+    timestamp: i64,
+    histogram: &FloatHistogram,
+) -> Result<HistogramAppender> {
+    HistogramAppender::start(header, timestamp, histogram)
+        .map_err(|error| crate::Error::corrupt(format!("a native histogram of series {wal_ref}"), error))
 }
 
 fn close_late(samples: &[(i64, f64)], wal_ref: u64, files: &ChunkFiles) -> ClosedChunk {

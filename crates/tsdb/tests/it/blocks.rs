@@ -173,6 +173,58 @@ fn late_samples_are_kept_within_the_window_and_merged_into_their_blocks() {
 }
 
 #[test]
+fn late_native_histograms_are_kept_like_other_late_samples() {
+    use metric_storage_api::{AppendRejection, MetricStore};
+    let mut fixture = Fixture::with_options(|options| {
+        options.out_of_order_window_ms = 24 * HOUR;
+        options.max_block_duration_ms = 2 * HOUR;
+    });
+    let append = |fixture: &Fixture, time: i64| {
+        let ctx = resources::RequestContext::for_tests();
+        let mut appender = fixture.db.appender(&ctx).unwrap();
+        let set = support::labels(&[("__name__", "h")]);
+        let series = appender.resolve(b"h", &mut || Ok(set.clone())).unwrap();
+        appender.append_histogram(
+            series,
+            time,
+            &support::histogram(((time - START) / STEP).unsigned_abs() as u32),
+        )?;
+        appender.commit().unwrap();
+        Ok::<_, AppendRejection>(())
+    };
+    let in_order: Vec<i64> = (0..300).map(|n| START + 6 * HOUR + n * STEP).collect();
+    // Between the others and before them; some come twice.
+    let late: Vec<i64> = (0..60).map(|n| START + 5 * HOUR + n * 3 * STEP + STEP / 2).collect();
+    for time in in_order.iter().chain(late.iter().rev()).chain(late.iter().step_by(7)) {
+        append(&fixture, *time).unwrap();
+    }
+    let mut all = [in_order, late].concat();
+    all.sort_unstable();
+    let check = |fixture: &Fixture, what: &str| {
+        let found = support::select_series(&fixture.db, &[("__name__", MatchOp::Equal, "h")], ALL);
+        let columns = support::read(&*found[0], ALL);
+        assert_eq!(columns.timestamps, all, "{what}");
+        for (time, histogram) in columns.timestamps.iter().zip(&columns.histograms) {
+            let expected = support::histogram(((time - START) / STEP) as u32);
+            let histogram = histogram.as_ref().unwrap();
+            assert_eq!((histogram.count, histogram.sum), (expected.count, expected.sum), "{what} {time}");
+            assert_eq!(histogram.positive_buckets, expected.positive_buckets, "{what} {time}");
+        }
+    };
+    check(&fixture, "appended");
+    fixture.reopen_killed();
+    check(&fixture, "killed");
+    fixture.db.maintain().unwrap();
+    assert!(blocks(&fixture) > 0);
+    check(&fixture, "compacted");
+    fixture.reopen_killed();
+    check(&fixture, "killed again");
+    assert_eq!(append(&fixture, START - 20 * HOUR), Err(AppendRejection::TooOld));
+    fixture.db.set_out_of_order_window(0);
+    assert_eq!(append(&fixture, START + 10 * HOUR + STEP / 2), Err(AppendRejection::OutOfOrder));
+}
+
+#[test]
 fn the_head_can_be_written_out_whatever_its_span() {
     let mut fixture = Fixture::new();
     fill(&fixture, START, START + HOUR);

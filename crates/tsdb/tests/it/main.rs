@@ -7,6 +7,8 @@
     reason = "a test ends where something unexpected happens"
 )]
 
+mod arbitrary;
+mod arbitrary_bytes;
 mod blocks;
 mod database;
 mod kill;
