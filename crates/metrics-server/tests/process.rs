@@ -1,6 +1,11 @@
 //! The real binary: scrape, query, kill, start again; the same answers before and after, and the same as Prometheus' own
 //! where that is installed.
 
+#[path = "process/differential.rs"]
+mod differential;
+#[path = "process/generate.rs"]
+mod generate;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
