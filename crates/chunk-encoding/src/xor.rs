@@ -35,6 +35,20 @@ impl XorWindow {
         if self.leading == 0xff { 65 } else { 64 - u32::from(self.leading) - u32::from(self.trailing) }
     }
 
+    /// A window from the low 11 bits: five for the zeros before, six for the significant bits, where 0 stands for 64.
+    #[inline]
+    fn parse(bits: u16) -> Result<Self, DecodeError> {
+        let leading = (bits >> 6) as u8 & 31;
+        let significant = match bits as u8 & 63 {
+            0 => 64,
+            length => length,
+        };
+        if leading + significant > 64 {
+            return Err(DecodeError::Invalid("XOR window"));
+        }
+        Ok(Self { leading, trailing: 64 - leading - significant })
+    }
+
     /// Appends `bits` as the XOR with `previous`.
     #[inline]
     pub(crate) fn put(&mut self, writer: &mut BitWriter, dst: &mut Vec<u8>, bits: u64, previous: u64) {
@@ -71,16 +85,8 @@ impl XorWindow {
                 return Err(DecodeError::Invalid("XOR window"));
             }
         } else {
-            let leading = (head >> 57) as u8 & 31;
-            let significant = match (head >> 51) as u8 & 63 {
-                0 => 64,
-                length => length,
-            };
+            *self = Self::parse((head >> 51) as u16)?;
             reader.skip(13);
-            if leading + significant > 64 {
-                return Err(DecodeError::Invalid("XOR window"));
-            }
-            *self = Self { leading, trailing: 64 - leading - significant };
         }
         let significant = 64 - u32::from(self.leading) - u32::from(self.trailing);
         Ok(previous ^ (reader.get(significant) << self.trailing))
@@ -239,6 +245,11 @@ impl XorState {
                 // The same again, and a value in the known window: all of it was read at once.
                 bits ^= ((head << 3) >> (64 - significant)) << window.trailing;
                 reader.skip(3 + significant);
+            } else if head >> 61 == 0b011 {
+                // The same again, and a value that brings its window.
+                window = XorWindow::parse((head >> 50) as u16)?;
+                reader.skip(14);
+                bits ^= reader.get(window.significant()) << window.trailing;
             } else {
                 delta = delta.wrapping_add(get_change(&mut reader) as u64);
                 bits = window.get(&mut reader, bits)?;

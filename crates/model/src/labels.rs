@@ -5,6 +5,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::Quoted;
+
 /// The label that holds a series' metric name.
 pub const METRIC_NAME_LABEL: &str = "__name__";
 /// The label that holds the upper bound of a classic histogram's bucket.
@@ -24,6 +26,10 @@ struct Packed {
     ends: Box<[(u32, u32)]>,
 }
 
+/// What most sets take.
+const USUAL_TEXT_BYTES: usize = 384;
+const USUAL_PAIRS: usize = 16;
+
 impl Labels {
     /// The empty set.
     pub fn empty() -> Self {
@@ -41,8 +47,9 @@ impl Labels {
 
     /// Builds a set from pairs that are already sorted by name, unique and without empty values.
     pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut text = String::new();
-        let mut ends = Vec::new();
+        // Room for a usual set: cut to size at the end, which is cheaper than growing to it.
+        let mut text = String::with_capacity(USUAL_TEXT_BYTES);
+        let mut ends = Vec::with_capacity(USUAL_PAIRS);
         for (name, value) in pairs {
             text.push_str(name);
             let name_end = text.len() as u32;
@@ -169,14 +176,14 @@ impl fmt::Display for Labels {
         f.write_str("{")?;
         let mut separator = "";
         if !name.is_empty() && !bare_name {
-            write!(f, "{name:?}")?;
+            write!(f, "{}", Quoted(name))?;
             separator = ", ";
         }
         for (label, value) in self.iter().filter(|(label, _)| *label != METRIC_NAME_LABEL) {
             if is_legacy_label_name(label) {
-                write!(f, "{separator}{label}={value:?}")?;
+                write!(f, "{separator}{label}={}", Quoted(value))?;
             } else {
-                write!(f, "{separator}{label:?}={value:?}")?;
+                write!(f, "{separator}{}={}", Quoted(label), Quoted(value))?;
             }
             separator = ", ";
         }
@@ -283,5 +290,7 @@ mod tests {
     fn names_outside_the_legacy_set_are_quoted() {
         let labels = Labels::from_pairs([("__name__", "my metric"), ("a.b", "x\"y")]);
         assert_eq!(labels.to_string(), r#"{"my metric", "a.b"="x\"y"}"#);
+        let labels = Labels::from_pairs([("a", "tab\t bell\u{7} delete\u{7f} ä \u{200b}'")]);
+        assert_eq!(labels.to_string(), r#"{a="tab\t bell\a delete\x7f ä \u200b'"}"#);
     }
 }

@@ -11,6 +11,7 @@ mod histogram;
 mod labels;
 mod log_entry;
 mod matcher;
+mod quote;
 mod sample;
 mod size;
 mod tenant;
@@ -30,6 +31,7 @@ pub use labels::{
 };
 pub use log_entry::LogEntry;
 pub use matcher::{MatchOp, Matcher};
+pub use quote::Quoted;
 pub use sample::{Exemplar, MetricMetadata, MetricType, Sample};
 pub use size::{ByteSize, ParseByteSizeError};
 pub use tenant::TenantId;

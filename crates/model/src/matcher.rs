@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Quoted;
+
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MatchOp {
@@ -47,6 +49,6 @@ impl Matcher {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.op.as_str(), self.value)
+        write!(f, "{}{}{}", self.name, self.op.as_str(), Quoted(&self.value))
     }
 }

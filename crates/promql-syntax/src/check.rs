@@ -2,9 +2,9 @@
 
 use model::METRIC_NAME_LABEL;
 
+use crate::Quoted;
 use crate::ast::{Aggregate, Binary, Call, Cardinality, ValueType, VectorSelector};
 use crate::function::ExtraArgs;
-use crate::quote::Quoted;
 use crate::{Expr, ParseError, ParseOptions, Span};
 
 /// Checks the tree and completes its vector matching; the first error in reading order of the checks.

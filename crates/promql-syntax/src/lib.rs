@@ -28,11 +28,11 @@ pub use ast::{
 pub use duration_expr::{DurationError, DurationExpr, DurationOp};
 pub use error::{ParseError, line_and_column};
 pub use function::{ExtraArgs, FUNCTIONS, Function, function};
+pub use model::Quoted;
 pub use op::{AggregateOp, BinaryOp};
 pub use options::{Features, MatcherCheck, ParseOptions};
 pub use parser::{NESTING_MAX, parse_expr, parse_metric_selector};
 pub use pretty::pretty;
-pub use quote::Quoted;
 pub use span::Span;
 pub use visit::{SelectorUse, children, selectors, walk};
 

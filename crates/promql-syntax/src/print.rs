@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use model::{METRIC_NAME_LABEL, MatchOp, Matcher, format_duration_ms, is_legacy_label_name};
+use model::{METRIC_NAME_LABEL, MatchOp, Matcher, Quoted, format_duration_ms, is_legacy_label_name};
 
 use crate::Expr;
 use crate::ast::{
     Aggregate, AtModifier, Binary, Call, Cardinality, DurationArg, MatrixSelector, NumberLiteral,
     RangeExtension, Subquery, VectorSelector,
 };
-use crate::quote::Quoted;
 
 /// Writes the expression in its canonical form; parsing that gives the same tree but for places.
 impl fmt::Display for Expr {

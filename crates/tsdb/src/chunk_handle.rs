@@ -7,7 +7,7 @@ use metric_storage_api::ChunkEncoding;
 
 use crate::Result;
 use crate::block::Block;
-use crate::head::chunk_files::{ChunkFile, ClosedChunk};
+use crate::head::chunk_files::{ChunkFile, ClosedChunk, MappedFile};
 
 /// A chunk and its time range.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub(crate) enum ChunkSource {
     Memory { encoding: u8, data: Arc<[u8]> },
     /// In a head chunk file.
     HeadFile { file: Arc<ChunkFile>, chunk: ClosedChunk },
+    /// In a head chunk file that is mapped.
+    Mapped { file: Arc<MappedFile>, chunk: ClosedChunk },
     /// In a block.
     Block { block: Arc<Block>, reference: u64 },
 }
@@ -38,6 +40,7 @@ impl ChunkHandle {
                 file.read(chunk, buf)?;
                 Ok((chunk.encoding, buf))
             }
+            ChunkSource::Mapped { file, chunk } => Ok((chunk.encoding, file.chunk(chunk)?)),
             ChunkSource::Block { block, reference } => {
                 let encoding = block.read_chunk(*reference, buf)?;
                 Ok((encoding, buf))
@@ -51,7 +54,7 @@ impl ChunkSource {
     pub(crate) fn encoding(&self) -> Option<u8> {
         match self {
             Self::Memory { encoding, .. } => Some(*encoding),
-            Self::HeadFile { chunk, .. } => Some(chunk.encoding),
+            Self::HeadFile { chunk, .. } | Self::Mapped { chunk, .. } => Some(chunk.encoding),
             Self::Block { .. } => None,
         }
     }

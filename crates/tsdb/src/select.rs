@@ -27,7 +27,7 @@ impl SourceSeries {
         use crate::chunk_handle::ChunkSource;
         let copied = |chunk: &ChunkHandle| match &chunk.source {
             ChunkSource::Memory { data, .. } => data.len(),
-            ChunkSource::HeadFile { .. } | ChunkSource::Block { .. } => 0,
+            ChunkSource::HeadFile { .. } | ChunkSource::Mapped { .. } | ChunkSource::Block { .. } => 0,
         };
         self.chunks.len() * size_of::<ChunkHandle>() + self.chunks.iter().map(copied).sum::<usize>()
     }

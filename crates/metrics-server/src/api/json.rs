@@ -5,7 +5,9 @@ use model::{FloatHistogram, Labels, TimestampMs, format_float, write_float};
 use super::histogram::buckets;
 
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    // Looks at all bytes without a way out, so that many are looked at at once.
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -1,6 +1,8 @@
 //! The real binary over loopback: what it stores, answers, refuses, sends and finds.
 
 mod admin;
+mod differential;
+mod generate;
 mod harness;
 mod kill;
 mod process;

@@ -1,8 +1,8 @@
 //! Aggregations that give one series per group.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
+use hashbrown::HashMap;
 use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, MatchOp, format_float};
 use promql_syntax::{AggregateOp, Quoted, Span};
 use vector_ops::{GroupPlan, Grouping};
@@ -15,8 +15,10 @@ use crate::notes::Notes;
 use crate::plan::{AggregatePlan, Plan, PlanKind, SelectorPlan};
 use crate::series::{Point, Points, Series, Steps, is_absent};
 
-/// How many series of a group are worked on at a time.
-const PART_SERIES: usize = 256;
+/// Into about so many parts series are split, with bounds for their size.
+const PARTS: usize = 16;
+const PART_SERIES_MIN: usize = 16;
+const PART_SERIES_MAX: usize = 256;
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn aggregate(
@@ -94,8 +96,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Aggregates series one by one as they are read: only the groups are held. Groups are worked on in parallel; large ones
-    /// in parts of a fixed size, so that sums do not depend on the number of threads.
+    /// Aggregates series one by one as they are read: only the groups are held. Series are worked on in parallel, in parts
+    /// of a fixed size so that sums do not depend on the number of threads: neighbours share a target's timestamps.
+    /// What cannot be put together of parts is worked on group by group.
     fn aggregate_leaf(
         &'a self,
         node: &AggregatePlan,
@@ -106,26 +109,31 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Frame<'a>, QueryError> {
         let plan = self.groups_of(leaf, grouping)?;
         let members = plan.members();
-        let part_size = if Accumulator::can_merge(node.op) { PART_SERIES } else { usize::MAX };
-        let parts: Vec<(usize, &[usize])> = members
-            .iter()
-            .enumerate()
-            .flat_map(|(group, members)| members.chunks(part_size).map(move |part| (group, part)))
-            .collect();
-        let held = self.budget().columns(parts.len().saturating_mul(2), steps)?;
-        let states = self.for_each_of(&parts, 1, |scratch, (group, part)| {
-            Ok((*group, self.aggregate_part(node, leaf, part, steps, scratch)?))
+        let all: Vec<usize> = (0..leaf.len()).collect();
+        let parts: Vec<&[usize]> = if Accumulator::can_merge(node.op) {
+            all.chunks((leaf.len() / PARTS).clamp(PART_SERIES_MIN, PART_SERIES_MAX)).collect()
+        } else {
+            members.iter().map(Vec::as_slice).collect()
+        };
+        let states_max: usize = parts.iter().map(|part| part.len().min(plan.labels.len())).sum();
+        let held = self.budget().columns(states_max.saturating_mul(2), steps)?;
+        let states = self.for_each_of(&parts, 1, |scratch, part| {
+            self.aggregate_part(node, leaf, (part, &plan.group_of), steps, scratch)
         })?;
         let mut groups: Vec<Option<Accumulator>> = plan.labels.iter().map(|_| None).collect();
-        for (group, state) in states {
-            match &mut groups[group] {
+        for (group, state) in states.into_iter().flatten() {
+            match &mut groups[group as usize] {
                 slot @ None => *slot = Some(state),
                 Some(known) if known.complete => {}
                 Some(known) if known.has_histograms() || state.has_histograms() => {
                     // Sums of histograms cannot be put together: the group is done again as a whole.
                     let mut scratch = Scratch::default();
-                    *known = self.aggregate_part(node, leaf, &members[group], steps, &mut scratch)?;
+                    let part = (members[group as usize].as_slice(), plan.group_of.as_slice());
+                    let mut again = self.aggregate_part(node, leaf, part, steps, &mut scratch)?;
                     self.note(|notes| notes.merge(scratch.notes));
+                    if let Some((_, state)) = again.pop() {
+                        *known = state;
+                    }
                     // Later parts are in it already.
                     known.complete = true;
                 }
@@ -162,24 +170,31 @@ impl<'a> Evaluator<'a> {
         Ok(GroupPlan::from_keys(self.for_each(&all, |_, at| Ok(key(*at)))?))
     }
 
+    /// The states of the groups that some series belong to, in order of first appearance. Each series' group is given.
     fn aggregate_part(
         &self,
         node: &AggregatePlan,
         leaf: &Leaf<'_, '_>,
-        part: &[usize],
+        (part, group_of): (&[usize], &[u32]),
         steps: Steps,
         scratch: &mut Scratch,
-    ) -> Result<Accumulator, QueryError> {
-        let mut state = Accumulator::new(node.op, node.inner.span, steps.count);
+    ) -> Result<Vec<(u32, Accumulator)>, QueryError> {
+        let mut states: Vec<(u32, Accumulator)> = Vec::new();
+        let mut place_of: HashMap<u32, usize> = HashMap::new();
         for at in part {
             self.ctx.check()?;
             let Some(points) = self.leaf_points(leaf, *at, steps, scratch)? else { continue };
+            let group = group_of[*at];
+            let place = *place_of.entry(group).or_insert_with(|| {
+                states.push((group, Accumulator::new(node.op, node.inner.span, steps.count)));
+                states.len() - 1
+            });
             // Only remarks on histograms name the metric.
             let metric = if points.histograms.is_empty() { Cow::Borrowed("") } else { leaf.metric(*at) };
-            state.add(&points, &metric, leaf.drops_name(*at), &mut scratch.notes);
+            states[place].1.add(&points, &metric, leaf.drops_name(*at), &mut scratch.notes);
             scratch.recycle(points);
         }
-        Ok(state)
+        Ok(states)
     }
 
     fn check_quantiles(&self, node: &AggregatePlan, params: &[f64]) {

@@ -173,6 +173,12 @@ pub(crate) fn extremes(
     scratch: &mut SlidingScratch,
     out: &mut [f64],
 ) {
+    if let ([slot], [(low, high)]) = (&mut *out, bounds) {
+        if low < high {
+            *slot = extreme(&floats[*low..*high], greatest);
+        }
+        return;
+    }
     // Candidates, the best first: each is better than all behind it.
     let queue = &mut scratch.queue;
     queue.clear();
@@ -198,6 +204,24 @@ pub(crate) fn extremes(
         }
         *slot = floats[queue.front().copied().unwrap_or(high - 1)];
     }
+}
+
+/// The greatest or the least float of one window that is not empty.
+fn extreme(window: &[f64], greatest: bool) -> f64 {
+    let numbers = window.iter().position(|value| !value.is_nan());
+    let Some(first) = numbers else { return window[window.len() - 1] };
+    // Four at a time, so that a comparison need not wait for the one before. A NaN loses against anything.
+    let better = |best: f64, value: f64| {
+        let wins = if greatest { value > best } else { value < best };
+        if wins { value } else { best }
+    };
+    let mut best = [window[first]; 4];
+    let (blocks, rest) = window[first..].as_chunks::<4>();
+    for block in blocks {
+        best = std::array::from_fn(|lane| better(best[lane], block[lane]));
+    }
+    let best = best.into_iter().reduce(better).unwrap_or(f64::NAN);
+    rest.iter().fold(best, |best, value| better(best, *value))
 }
 
 /// The q-quantile of each window, with `q` by step. The window is kept sorted.

@@ -67,9 +67,14 @@ fn selectors_with_enforced(
     selectors.iter().map(|matchers| with_enforced(ctx, matchers)).collect()
 }
 
-fn limited(values: BTreeSet<String>, limit: usize) -> Vec<String> {
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    values.into_iter().take(limit).collect()
+/// Sorted, each once, and not more than `limit`.
+fn limited(mut values: Vec<String>, limit: usize) -> Vec<String> {
+    values.sort_unstable();
+    values.dedup();
+    if limit > 0 {
+        values.truncate(limit);
+    }
+    values
 }
 
 impl MetricReader for Db {
@@ -152,17 +157,20 @@ impl MetricReader for Db {
                 names.extend(labels.iter().map(|(name, _)| name.to_owned()));
             })?;
         }
-        Ok(limited(names, query.limit))
+        Ok(limited(names.into_iter().collect(), query.limit))
     }
 
     fn label_values(&self, ctx: &RequestContext, name: &str, query: &LabelQuery<'_>) -> Result<Vec<String>> {
         ctx.check()?;
         let selectors = selectors_with_enforced(ctx, query.selectors)?;
-        let mut values = BTreeSet::new();
+        let mut values = Vec::new();
         if self.head_overlaps(query.range) {
             let matching = (!selectors.is_empty()).then(|| self.head.select_any(&selectors));
             let index = self.head.index.read();
-            values.extend(index.label_values(name, matching.as_ref()).into_iter().map(str::to_owned));
+            // Borrowed texts are cheaper to sort than owned ones; sorted ones stay where they are below.
+            let mut in_head = index.label_values(name, matching.as_ref());
+            in_head.sort_unstable();
+            values.extend(in_head.into_iter().map(str::to_owned));
         }
         for block in self.blocks_in(query.range) {
             if selectors.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunk_encoding::{ByteReader, ENCODING_XOR, crc32c, put_be64, put_uvarint};
 use parking_lot::{Mutex, RwLock};
-use sys::{AppendFile, Fs, ReadAt};
+use sys::{AppendFile, Fs, Mapped, ReadAt};
 
 use crate::wal::writer::create_dir_durably;
 use crate::{Error, Result};
@@ -79,6 +79,13 @@ pub(crate) struct ChunkFile {
     written: AtomicU64,
     /// The newest sample in it.
     max_time: Mutex<i64>,
+}
+
+/// A chunk file's content so far, mapped while a selection needs much of it: pages that it touches are given back with it.
+#[derive(Debug)]
+pub(crate) struct MappedFile {
+    file: Arc<ChunkFile>,
+    content: Arc<dyn Mapped>,
 }
 
 /// All of `chunks_head/`.
@@ -226,6 +233,12 @@ impl ChunkFiles {
         Some(ChunkBytes::Copied(data.to_vec()))
     }
 
+    /// Maps what is in a file by now. What has been written to it is never changed; a failed write is cut off behind it.
+    pub(crate) fn map(&self, file: &Arc<ChunkFile>) -> Result<MappedFile> {
+        let content = self.fs.map(&file.path).map_err(Error::io("map", &file.path))?;
+        Ok(MappedFile { file: Arc::clone(file), content })
+    }
+
     /// Deletes whole files whose samples all lie before `time`, oldest first, and returns how many went.
     pub(crate) fn truncate(&self, time: i64) -> Result<usize> {
         let mut removed = 0;
@@ -321,6 +334,16 @@ impl OpenFile {
         self.buffer.extend_from_slice(&[VERSION, 0, 0, 0]);
         self.len = HEADER_BYTES;
         self.max_time = i64::MIN;
+    }
+}
+
+impl MappedFile {
+    /// A chunk's data, checked.
+    pub(crate) fn chunk(&self, chunk: &ClosedChunk) -> Result<&[u8]> {
+        let offset = chunk.place.offset();
+        let bytes = self.content.bytes().get(offset as usize..).unwrap_or(&[]);
+        let place = || format!("{}, offset {offset}", self.file.path.display());
+        chunk_data(bytes, chunk.length).map_err(|reason| Error::corrupt(place(), reason))
     }
 }
 

@@ -4,7 +4,7 @@ use ahash::RandomState;
 use go_regex::CompiledMatcher;
 use hashbrown::{HashMap, HashSet, HashTable};
 use model::{Labels, METRIC_NAME_LABEL};
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use super::label_pins::{LabelPin, Retired};
 use super::series_table::SeriesTable;
@@ -200,11 +200,9 @@ impl LabelIndex {
                 break;
             }
             // A series without the label passes, so take away those whose value does not.
-            for pair in self.pairs_of(matcher.name()) {
-                if !matcher.matches(self.text(self.pairs[*pair as usize].value)) {
-                    result -= &self.pairs[*pair as usize].series;
-                }
-            }
+            let pairs = self.pairs_of(matcher.name()).iter().map(|pair| &self.pairs[*pair as usize]);
+            let failing = pairs.filter(|pair| !matcher.matches(self.text(pair.value)));
+            result -= failing.map(|pair| &pair.series).union();
         }
         result
     }
@@ -279,15 +277,12 @@ impl LabelIndex {
             return passing;
         }
         let prefix = matcher.literal_prefix();
-        let mut passing = RoaringBitmap::new();
-        for pair in self.pairs_of(matcher.name()) {
-            let pair = &self.pairs[*pair as usize];
+        let pairs = self.pairs_of(matcher.name()).iter().map(|pair| &self.pairs[*pair as usize]);
+        let passing = pairs.filter(|pair| {
             let value = self.text(pair.value);
-            if value.starts_with(prefix) && matcher.matches(value) {
-                passing |= &pair.series;
-            }
-        }
-        passing
+            value.starts_with(prefix) && matcher.matches(value)
+        });
+        passing.map(|pair| &pair.series).union()
     }
 
     fn pairs_of(&self, name: &str) -> &[PairId] {
@@ -295,7 +290,8 @@ impl LabelIndex {
         pairs.map_or(&[], Vec::as_slice)
     }
 
-    fn text(&self, symbol: SymbolId) -> &str {
+    /// A symbol's text.
+    pub(crate) fn text(&self, symbol: SymbolId) -> &str {
         &self.symbols[symbol as usize].text
     }
 

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use chunk_encoding::ENCODING_XOR;
 use go_regex::CompiledMatcher;
+use hashbrown::HashMap;
 use metric_storage_api::{AggregationHint, SeriesGroups, StorageError};
 use model::{Labels, TimeRange};
 use parking_lot::RwLock;
 use resources::{RequestContext, Reservation};
 use roaring::RoaringBitmap;
 
-use super::chunk_files::{ChunkBytes, ClosedChunk};
+use super::chunk_files::{ChunkBytes, ChunkFile, ClosedChunk, MappedFile};
 use super::group_numbers::GroupNumbers;
-use super::label_index::{LabelIndex, PairId};
+use super::label_index::{LabelIndex, PairId, SymbolId};
 use super::label_pins::LabelPin;
 use super::series::{Series, encode_late};
 use super::{Head, slot_of};
@@ -21,6 +22,8 @@ use crate::select::SourceSeries;
 
 /// Series between two looks at whether the request still wants them.
 const CHECK_EVERY: usize = 256;
+/// Fewer chunks than this are read one by one.
+const MAPPED_CHUNKS_MIN: usize = 128;
 /// What a selected series takes beside its labels and chunks.
 const SERIES_BYTES: usize = 160;
 
@@ -79,9 +82,18 @@ impl HeadLabels {
         let mut used = self.pairs.clone();
         used.sort_unstable();
         used.dedup();
-        used.sort_by(|a, b| index.pair(*a).cmp(&index.pair(*b)));
-        let mut ranks = vec![0u32; used.iter().max().map_or(0, |most| *most as usize + 1)];
-        for (rank, pair) in used.iter().enumerate() {
+        let mut names: Vec<SymbolId> = used.iter().map(|pair| index.name_of(*pair)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.sort_by(|a, b| index.text(*a).cmp(index.text(*b)));
+        // By the rank of the name and the text of the value: few texts are compared, and no name.
+        let rank_of_name: HashMap<SymbolId, usize> =
+            names.iter().enumerate().map(|(rank, name)| (*name, rank)).collect();
+        let key = |pair: PairId| (rank_of_name.get(&index.name_of(pair)).copied(), index.pair(pair).1);
+        let mut sorted: Vec<_> = used.iter().map(|pair| (key(*pair), *pair)).collect();
+        sorted.sort_unstable();
+        let mut ranks = vec![0u32; used.last().map_or(0, |most| *most as usize + 1)];
+        for (rank, (_, pair)) in sorted.iter().enumerate() {
             ranks[*pair as usize] = rank as u32;
         }
         let rank_of = |at: usize| self.pairs(at).iter().map(|pair| ranks[*pair as usize]);
@@ -137,6 +149,7 @@ impl Head {
         }
         drop(visible);
         held.grow(unreserved as u64)?;
+        self.map_files(&mut sources);
         if sorted {
             let order = labels.in_order(&index);
             let mut unsorted: Vec<Option<SourceSeries>> =
@@ -152,6 +165,34 @@ impl Head {
             groups = Some(numbered);
         }
         Ok(HeadSelection { labels, sources, groups })
+    }
+
+    /// Maps the chunk files that much is taken from: a read of its own for each chunk costs more than decoding it.
+    fn map_files(&self, sources: &mut [(usize, SourceSeries)]) {
+        let mut files: Vec<(Arc<ChunkFile>, usize, Option<Arc<MappedFile>>)> = Vec::new();
+        let chunks = sources.iter().flat_map(|(_, source)| &source.chunks);
+        for chunk in chunks {
+            let ChunkSource::HeadFile { file, .. } = &chunk.source else { continue };
+            match files.iter_mut().find(|(known, ..)| Arc::ptr_eq(known, file)) {
+                Some((_, count, _)) => *count += 1,
+                None => files.push((Arc::clone(file), 1, None)),
+            }
+        }
+        for (file, count, mapped) in &mut files {
+            // What cannot be mapped is read.
+            *mapped = if *count < MAPPED_CHUNKS_MIN { None } else { self.files.map(file).ok().map(Arc::new) };
+        }
+        files.retain(|(_, _, mapped)| mapped.is_some());
+        if files.is_empty() {
+            return;
+        }
+        for chunk in sources.iter_mut().flat_map(|(_, source)| &mut source.chunks) {
+            let ChunkSource::HeadFile { file, chunk: place } = &chunk.source else { continue };
+            let mapped = files.iter().find(|(known, ..)| Arc::ptr_eq(known, file));
+            if let Some((_, _, Some(mapped))) = mapped {
+                chunk.source = ChunkSource::Mapped { file: Arc::clone(mapped), chunk: *place };
+            }
+        }
     }
 
     /// Series that match any of the selectors; all where there is none.
