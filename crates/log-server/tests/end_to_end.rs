@@ -1,5 +1,7 @@
 //! The real binary: pushed to over every protocol, asked, killed and asked again.
 
+#[path = "end_to_end/kill.rs"]
+mod kill;
 #[path = "end_to_end/server.rs"]
 mod server;
 

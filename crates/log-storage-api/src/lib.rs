@@ -17,7 +17,7 @@ pub use append::{
 };
 pub use error::LogStorageError;
 pub use scan::{
-    CountBuckets, Direction, FieldFormat, FieldRef, LineFilter, LineFilterOp, LogReader, LogScan, LogStore,
-    MetadataFilter, PatternPart, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow, StreamInfo,
-    StreamStats,
+    CountBuckets, Direction, FieldColumn, FieldFinder, FieldVerdict, LineFilter, LineFilterOp, LogReader,
+    LogScan, LogStore, MetadataFilter, PatternPart, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow,
+    StreamInfo, StreamStats,
 };

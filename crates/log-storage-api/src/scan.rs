@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use go_regex::{CompiledMatcher, Regex};
@@ -65,8 +66,11 @@ pub struct LogScan {
     pub wants_lines: bool,
     /// Whether the caller looks at structured metadata.
     pub wants_metadata: bool,
-    /// Fields that the caller will take from each line by `| json` or `| logfmt`; a store may answer them from columns.
-    pub fields: Vec<FieldRef>,
+    /// Finds fields that the caller takes from lines and filters by; a store may drop entries by them, and may answer them
+    /// from its columns.
+    pub fields: Option<Arc<dyn FieldFinder>>,
+    /// Whether the caller looks at columns of the fields.
+    pub wants_fields: bool,
     /// Count entries into buckets instead of returning them.
     pub count: Option<CountBuckets>,
 }
@@ -116,22 +120,49 @@ pub struct MetadataFilter {
     pub matcher: CompiledMatcher,
 }
 
-/// A field of a structured line.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FieldRef {
-    /// How the line is parsed.
-    pub format: FieldFormat,
-    /// The key, or the path of keys in nested objects.
-    pub path: Arc<[Arc<str>]>,
+/// Finds fields of structured lines, for a store that keeps what lines have in common apart from what varies. Made by whoever
+/// knows the lines' format.
+pub trait FieldFinder: Debug + Send + Sync {
+    /// The labels that the fields become. Where a stream's labels or an entry's metadata have such a name, the field becomes
+    /// another label: then the store must not answer it.
+    fn names(&self) -> &[String];
+
+    /// Where the values of the fields stand in a line, by number of the field; `None` for a field that the line has not, or
+    /// as a whole where that cannot be told. `varying` are places, in order, each in place of some digits, or, where a letter
+    /// stands there, of hexadecimal digits: the answer holds whatever stands there, and a value holds such a place as a whole
+    /// or not at all.
+    fn find(&self, line: &str, varying: &[Range<usize>]) -> Option<Vec<Option<Range<usize>>>>;
+
+    /// The numbers of the fields that the caller's filters look at, in order.
+    fn filters(&self) -> &[usize];
+
+    /// What filter number `filter` says of an entry by the value of its field.
+    fn verdict(&self, filter: usize, value: Option<&str>) -> FieldVerdict;
 }
 
-/// How a line is parsed for its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FieldFormat {
-    /// A JSON object.
-    Json,
-    /// key=value pairs.
-    Logfmt,
+/// What a filter says of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldVerdict {
+    /// The entry passes this filter.
+    Passes,
+    /// The entry is dropped.
+    Fails,
+    /// The line has to be looked at; later filters may mean something else for it.
+    Unsure,
+}
+
+/// The values of a field in the entries of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct FieldColumn {
+    /// Distinct values; `None` stands for no such field.
+    pub values: Vec<Option<String>>,
+    /// For each entry which of the values it has, or [`FieldColumn::UNKNOWN`]. Empty where the store cannot answer the field.
+    pub idx: Vec<u32>,
+}
+
+impl FieldColumn {
+    /// The entry's line has to be parsed.
+    pub const UNKNOWN: u32 = u32::MAX;
 }
 
 /// Buckets of equal width: bucket `i` holds entries with `start + i * width <= t < start + (i + 1) * width`.
@@ -173,6 +204,8 @@ pub struct ScanBatch<'a> {
     pub counts: &'a [u64],
     /// Bytes of lines per bucket where asked for, else empty.
     pub bytes: &'a [u64],
+    /// Columns of the scan's fields where asked for and where the store has them, else empty.
+    pub fields: &'a [FieldColumn],
 }
 
 /// Lines of a batch, put together only when asked for.
@@ -182,10 +215,6 @@ pub trait ScanLines {
 
     /// The structured metadata of entry `idx`, sorted by name.
     fn metadata(&self, idx: usize) -> Result<Cow<'_, [(String, String)]>, LogStorageError>;
-
-    /// Field number `field` of the scan's `fields`, of entry `idx`: `None` where the store cannot tell and the line has to be
-    /// parsed, `Some(None)` where the line surely has no such field, or its text.
-    fn field(&self, idx: usize, field: usize) -> Option<Option<Cow<'_, str>>>;
 }
 
 /// Whether to go on.

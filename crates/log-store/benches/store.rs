@@ -239,7 +239,8 @@ fn everything() -> LogScan {
         metadata_filters: vec![],
         wants_lines: true,
         wants_metadata: false,
-        fields: vec![],
+        fields: None,
+        wants_fields: false,
         count: None,
     }
 }

@@ -22,6 +22,8 @@ use timestamps::Times;
 
 /// No block has more rows, whatever wrote it: a bound for what is allocated on behalf of an index.
 pub(crate) const BLOCK_ROWS_MAX: usize = 1 << 20;
+/// Rows whose lines' bytes are summed up.
+pub(crate) const BYTES_GROUP: usize = 16;
 /// No section is larger.
 const SECTION_BYTES_MAX: u64 = 1 << 30;
 /// A compressed section has to be smaller than this share of its plain form, in percent.
@@ -169,7 +171,7 @@ impl BlockEncoder {
         timestamps::encode(&mut self.section, &self.times);
         builder.push(SectionKind::Timestamps, &self.section, false);
         self.section.clear();
-        for group in rows.chunks(timestamps::GROUP) {
+        for group in rows.chunks(BYTES_GROUP) {
             put_uvarint(&mut self.section, group.iter().map(|row| row.line.len() as u64).sum());
         }
         builder.push(SectionKind::GroupBytes, &self.section, false);
@@ -399,12 +401,13 @@ impl OpenBlock {
         })
     }
 
-    /// Bytes of lines in each group of times.
+    /// Bytes of lines in each group of [`BYTES_GROUP`] rows.
     pub(crate) fn group_bytes(&self) -> Result<&[u64], BlockError> {
         load(&self.group_bytes, || {
             let section = self.sections.read(SectionKind::GroupBytes)?;
             let mut reader = ByteReader::new(&section);
-            let groups = 0..self.meta().rows.div_ceil(timestamps::GROUP);
+            let groups = 0..self.meta().rows.div_ceil(BYTES_GROUP);
+            self.sections.charge(groups.len() * 8);
             Ok(groups.map(|_| reader.uvarint()).collect::<Result<Vec<u64>, DecodeError>>()?)
         })
         .map(Vec::as_slice)
@@ -412,6 +415,11 @@ impl OpenBlock {
 
     pub(crate) fn lines(&self) -> Result<&Lines, BlockError> {
         load(&self.lines, || Lines::open(&self.sections, self.meta().rows))
+    }
+
+    /// Whether any row has structured metadata.
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.sections.has(SectionKind::Metadata)
     }
 
     pub(crate) fn metadata(&self) -> Result<&MetadataColumns, BlockError> {

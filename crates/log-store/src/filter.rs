@@ -24,7 +24,7 @@ pub(crate) struct LineFilters {
     /// All literals that the filters look for.
     needles: Vec<Needle>,
     /// What the filters say of a template, by its shape: blocks share them.
-    plans: RwLock<HashMap<u64, Arc<TemplatePlan>>>,
+    plans: RwLock<HashMap<u64, TemplatePlan>>,
 }
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) enum TemplatePlan {
     /// Every line passes.
     All,
     /// Lines have to be looked at: those that may contain at least one needle of each group.
-    Check(Vec<Vec<usize>>),
+    Check(Arc<[Vec<usize>]>),
 }
 
 impl LineFilters {
@@ -104,17 +104,27 @@ impl LineFilters {
         self.filters.iter().all(|filter| filter.matches(line))
     }
 
-    /// What the filters say of the lines of a template.
-    pub(crate) fn plan(&self, shape: &Shape) -> Arc<TemplatePlan> {
-        if let Some(known) = self.plans.read().get(&shape.id) {
-            return Arc::clone(known);
+    /// What the filters say of the lines of templates.
+    pub(crate) fn plans<'s>(&self, shapes: impl Iterator<Item = &'s Shape> + Clone) -> Vec<TemplatePlan> {
+        let known: Vec<Option<TemplatePlan>> = {
+            let plans = self.plans.read();
+            shapes.clone().map(|shape| plans.get(&shape.id).cloned()).collect()
+        };
+        let mut new = Vec::new();
+        let each = known.into_iter().zip(shapes).map(|(known, shape)| {
+            known.unwrap_or_else(|| {
+                let plan = self.make_plan(&shape.key);
+                new.push((shape.id, plan.clone()));
+                plan
+            })
+        });
+        let found = each.collect();
+        if !new.is_empty() {
+            let mut plans = self.plans.write();
+            let room = PLANS_MAX.saturating_sub(plans.len());
+            plans.extend(new.into_iter().take(room));
         }
-        let plan = Arc::new(self.make_plan(&shape.key));
-        let mut plans = self.plans.write();
-        if plans.len() < PLANS_MAX {
-            plans.insert(shape.id, Arc::clone(&plan));
-        }
-        plan
+        found
     }
 
     fn make_plan(&self, key: &[u8]) -> TemplatePlan {
@@ -131,11 +141,11 @@ impl LineFilters {
                 TemplatePlan::All => {}
                 TemplatePlan::Check(of_filter) => {
                     checked = true;
-                    groups.extend(of_filter);
+                    groups.extend(of_filter.iter().cloned());
                 }
             }
         }
-        if checked { TemplatePlan::Check(groups) } else { TemplatePlan::All }
+        if checked { TemplatePlan::Check(groups.into()) } else { TemplatePlan::All }
     }
 }
 
@@ -155,7 +165,7 @@ impl Filter {
                 TemplatePlan::Check(groups) => {
                     possible = true;
                     // Without needles any line may match, so that those of other alternatives do not help.
-                    group = group.zip(groups.into_iter().next()).map(|(mut all, more)| {
+                    group = group.zip(groups.first().cloned()).map(|(mut all, more)| {
                         all.extend(more);
                         all
                     });
@@ -166,7 +176,7 @@ impl Filter {
             (false, false) => TemplatePlan::None,
             (false, true) => TemplatePlan::All,
             (true, false) => TemplatePlan::Check(group.into_iter().collect()),
-            (true, true) => TemplatePlan::Check(Vec::new()),
+            (true, true) => TemplatePlan::Check(Arc::default()),
         }
     }
 }
@@ -185,7 +195,7 @@ impl FilterOp {
             Self::Contains(_, needle) if verdicts[*needle] == Verdict::Always => return TemplatePlan::All,
             Self::Contains(_, needle) => std::slice::from_ref(needle),
             Self::Regex(_, Some(needles)) | Self::Pattern(_, Some(needles)) => needles,
-            Self::Regex(_, None) | Self::Pattern(_, None) => return TemplatePlan::Check(Vec::new()),
+            Self::Regex(_, None) | Self::Pattern(_, None) => return TemplatePlan::Check(Arc::default()),
         };
         let possible: Vec<usize> =
             needles.iter().copied().filter(|needle| verdicts[*needle] != Verdict::Never).collect();
@@ -193,9 +203,9 @@ impl FilterOp {
             return TemplatePlan::None;
         }
         if possible.iter().any(|needle| verdicts[*needle] == Verdict::Always) {
-            return TemplatePlan::Check(Vec::new());
+            return TemplatePlan::Check(Arc::default());
         }
-        TemplatePlan::Check(vec![possible])
+        TemplatePlan::Check(Arc::new([possible]))
     }
 }
 

@@ -12,6 +12,7 @@ mod block;
 mod checkpoint;
 mod deletes;
 mod error;
+mod fields;
 mod filter;
 mod options;
 mod page;

@@ -109,6 +109,11 @@ impl RawPage {
         }
     }
 
+    /// Whether any entry has metadata of this name.
+    pub(crate) fn has_metadata(&self, name: &str) -> bool {
+        self.sets.iter().any(|set| set.iter().any(|(known, _)| known == name))
+    }
+
     pub(crate) fn row(&self, row: usize) -> Row<'_> {
         Row { timestamp: self.timestamps[row], line: self.line(row), metadata: self.metadata(row) }
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
 use log_storage_api::{
-    Direction, LogScan, LogStorageError, MetadataFilter, ScanBatch, ScanSink, ScanStats, SinkFlow,
-    StreamInfo, StreamStats,
+    Direction, FieldColumn, LogScan, LogStorageError, MetadataFilter, ScanBatch, ScanSink, ScanStats,
+    SinkFlow, StreamInfo, StreamStats,
 };
 use model::TimestampNs;
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
@@ -18,6 +18,7 @@ use resources::RequestContext;
 
 use crate::deletes::Deletion;
 use crate::error::{BlockError, Result};
+use crate::fields::FieldLookup;
 use crate::filter::LineFilters;
 use crate::store::DiskLogStore;
 use source::{OpenSource, RowsBatch, Source};
@@ -28,6 +29,7 @@ struct Plan<'a> {
     ctx: &'a RequestContext,
     scan: &'a LogScan,
     filters: LineFilters,
+    fields: Option<FieldLookup>,
     /// Delete requests that hide entries of the streams.
     deletions: Vec<Arc<Deletion>>,
 }
@@ -44,7 +46,8 @@ pub(crate) fn scan(
     ctx.check()?;
     let (sources, deletions) = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
     let filters = LineFilters::new(&scan.line_filters);
-    let plan = Plan { store, ctx, scan, filters, deletions };
+    let fields = scan.fields.as_ref().map(|finder| FieldLookup::new(finder, scan.wants_fields));
+    let plan = Plan { store, ctx, scan, filters, fields, deletions };
     let mut stats = ScanStats::default();
     match (scan.count, scan.limit) {
         (Some(buckets), _) => count::count(&plan, &sources, buckets, sink, &mut stats)?,
@@ -63,14 +66,21 @@ fn unordered(
 ) -> Result<()> {
     for sources in sources.chunks(plan.at_once()) {
         for selected in plan.each(sources, stats, |source, stats| plan.select(source, stats))? {
-            let Some((open, rows)) = selected else { continue };
-            let batch = RowsBatch::new(&open, &rows);
+            let Some(Selected { open, rows, fields }) = selected else { continue };
+            let batch = RowsBatch::new(&open, &rows, &fields);
             if batch.hand_out(sink)? == SinkFlow::Stop {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// Rows of a source that pass, and the columns of their fields.
+struct Selected {
+    open: OpenSource,
+    rows: Vec<u32>,
+    fields: Vec<FieldColumn>,
 }
 
 fn add(stats: &mut ScanStats, more: &ScanStats) {
@@ -111,11 +121,11 @@ impl Plan<'_> {
     }
 
     /// Opens a source and finds the rows that pass, in the scan's direction; `None` where none does.
-    fn select(&self, source: &Source, stats: &mut ScanStats) -> Result<Option<(OpenSource, Vec<u32>)>> {
+    fn select(&self, source: &Source, stats: &mut ScanStats) -> Result<Option<Selected>> {
         let Some((open, range)) = self.open(source, stats)? else { return Ok(None) };
         match self.select_rows(&open, range, stats) {
-            Ok(rows) if rows.is_empty() => Ok(None),
-            Ok(rows) => Ok(Some((open, rows))),
+            Ok((rows, _)) if rows.is_empty() => Ok(None),
+            Ok((rows, fields)) => Ok(Some(Selected { open, rows, fields })),
             Err(error) => self.forgive(source, error, stats).map(|()| None),
         }
     }
@@ -135,13 +145,13 @@ impl Plan<'_> {
         }
     }
 
-    /// The rows of a range that pass, in the scan's direction.
+    /// The rows of a range that pass, in the scan's direction, and the columns of their fields where those are wanted.
     fn select_rows(
         &self,
         open: &OpenSource,
         range: Range<usize>,
         stats: &mut ScanStats,
-    ) -> std::result::Result<Vec<u32>, BlockError> {
+    ) -> std::result::Result<(Vec<u32>, Vec<FieldColumn>), BlockError> {
         stats.entries_scanned += range.len() as u64;
         stats.bytes_scanned += open.line_bytes_of(range.len());
         let mut rows = open.filter(range, &self.filters, stats)?;
@@ -153,14 +163,25 @@ impl Plan<'_> {
                 open.remove_deleted(&mut rows, deletion)?;
             }
         }
+        let mut fields = Vec::new();
+        if let Some(lookup) = &self.fields
+            && !rows.is_empty()
+        {
+            fields = open.fields(&rows, lookup)?;
+            lookup.filter(&mut rows, &mut fields);
+        }
         if !rows.is_empty() && self.scan.count.is_none() {
             // Loaded now, so that damage is found while the block can still be left out.
             open.load(self.scan.wants_lines, self.scan.wants_metadata)?;
         }
         if self.scan.direction == Direction::Backward {
             rows.reverse();
+            fields.iter_mut().for_each(|column| column.idx.reverse());
         }
-        Ok(rows)
+        if !self.scan.wants_fields {
+            fields.clear();
+        }
+        Ok((rows, fields))
     }
 
     /// Goes on without a damaged block; an error of the file system ends the scan.
@@ -249,5 +270,15 @@ fn counts_batch<'a>(
     bytes: &'a [u64],
     lines: &'a dyn log_storage_api::ScanLines,
 ) -> ScanBatch<'a> {
-    ScanBatch { stream, timestamps: &[], lines, residual_filters: 0, metadata_filtered: true, counts, bytes }
+    let (timestamps, fields) = (&[], &[]);
+    ScanBatch {
+        stream,
+        timestamps,
+        lines,
+        residual_filters: 0,
+        metadata_filtered: true,
+        counts,
+        bytes,
+        fields,
+    }
 }

@@ -12,6 +12,7 @@
 mod convert;
 mod engine;
 mod error;
+mod fields;
 mod line_labels;
 mod log_query;
 mod metric;

@@ -1,6 +1,7 @@
 //! Log queries: lines in order of time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use log_storage_api::{Direction, LogReader, LogScan, SinkFlow};
 use logql_syntax::LogExpr;
@@ -8,6 +9,7 @@ use model::{Labels, TimestampNs};
 use resources::{RequestContext, Reservation};
 
 use crate::LogqlError;
+use crate::fields::Fields;
 use crate::line_labels::LineLabels;
 use crate::scan::{QueryStats, ScanPlan};
 
@@ -78,7 +80,7 @@ impl LogQuery {
         reader: &dyn LogReader,
         sink: &mut dyn EntrySink,
     ) -> Result<QueryStats, LogqlError> {
-        let plan = ScanPlan::new(ctx, &self.expr, self.end)?;
+        let mut plan = ScanPlan::new(ctx, &self.expr, self.end)?;
         let mut stats = QueryStats::default();
         if self.limit == Some(0) || self.start >= self.end {
             return Ok(stats);
@@ -95,24 +97,31 @@ impl LogQuery {
             metadata_filters: Vec::new(),
             wants_lines: true,
             wants_metadata: true,
-            fields: Vec::new(),
+            fields: plan.fields.take().filter(Fields::has_filters).map(|fields| Arc::new(fields) as _),
+            wants_fields: false,
             count: None,
         };
         let mut returned = 0;
         let mut last_kept: Option<TimestampNs> = None;
-        plan.run(ctx, reader, &scan, &mut stats, &mut |timestamp, line, labels| {
-            if let Some(last) = last_kept
-                && self.interval > 0
-                && timestamp.abs_diff(last) < self.interval as u64
-            {
-                return Ok(SinkFlow::Continue);
-            }
-            last_kept = Some(timestamp);
-            returned += 1;
-            let flow = sink.entry(&MatchedEntry { timestamp, line, labels })?;
-            let is_full = self.limit.is_some_and(|limit| returned >= limit);
-            Ok(if is_full { SinkFlow::Stop } else { flow })
-        })?;
+        plan.run(
+            ctx,
+            reader,
+            &scan,
+            &mut stats,
+            &mut |timestamp: TimestampNs, line: &str, labels: &mut LineLabels| {
+                if let Some(last) = last_kept
+                    && self.interval > 0
+                    && timestamp.abs_diff(last) < self.interval as u64
+                {
+                    return Ok(SinkFlow::Continue);
+                }
+                last_kept = Some(timestamp);
+                returned += 1;
+                let flow = sink.entry(&MatchedEntry { timestamp, line, labels })?;
+                let is_full = self.limit.is_some_and(|limit| returned >= limit);
+                Ok(if is_full { SinkFlow::Stop } else { flow })
+            },
+        )?;
         stats.entries_returned = returned as u64;
         Ok(stats)
     }

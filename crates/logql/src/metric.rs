@@ -2,6 +2,7 @@
 
 mod answer;
 mod binary;
+mod columns;
 mod label_replace;
 mod range_aggregation;
 mod range_functions;

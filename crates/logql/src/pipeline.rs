@@ -28,6 +28,8 @@ use crate::LogqlError;
 use crate::line_labels::LineLabels;
 use format::{LabelFormatStage, LineFormatStage};
 use json::JsonStage;
+pub(crate) use json::flatten as flatten_json;
+pub(crate) use logfmt::Decoder as LogfmtDecoder;
 use logfmt::LogfmtStage;
 use pattern::PatternStage;
 use regexp::RegexpStage;

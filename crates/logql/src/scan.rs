@@ -11,6 +11,7 @@ use model::{Labels, TimestampNs};
 use resources::RequestContext;
 
 use crate::LogqlError;
+use crate::fields::Fields;
 use crate::line_labels::LineLabels;
 use crate::pipeline::{Pipeline, changes_line, matches_op, storage_filter, uses_labels};
 use crate::selector::{compile_matchers, compile_selector};
@@ -48,6 +49,8 @@ pub(crate) struct ScanPlan {
     pub(crate) pipeline: Pipeline,
     /// Whether a stage of the pipeline asks for labels.
     pub(crate) uses_labels: bool,
+    /// What of the pipeline a store can answer from columns.
+    pub(crate) fields: Option<Fields>,
 }
 
 impl ScanPlan {
@@ -70,7 +73,8 @@ impl ScanPlan {
             line_is_stored &= !changes_line(&stage.kind);
         }
         let uses_labels = left.iter().any(|stage| uses_labels(&stage.kind));
-        Ok(Self { matchers, line_filters, pipeline: Pipeline::new(left, now)?, uses_labels })
+        let fields = Fields::of(&left)?;
+        Ok(Self { matchers, line_filters, pipeline: Pipeline::new(left, now)?, uses_labels, fields })
     }
 
     /// Runs a scan and gives every line that passes to `visit`.
@@ -80,7 +84,7 @@ impl ScanPlan {
         reader: &dyn LogReader,
         scan: &LogScan,
         stats: &mut QueryStats,
-        visit: &mut dyn FnMut(TimestampNs, &str, &mut LineLabels) -> Result<SinkFlow, LogqlError>,
+        visit: &mut dyn LineVisitor,
     ) -> Result<(), LogqlError> {
         let mut sink = PipelineSink {
             ctx,
@@ -116,27 +120,75 @@ fn passes(filter: &LineFilter, line: &str) -> bool {
     filter.any_of.iter().any(|op| matches_op(op, line)) != filter.negated
 }
 
-type Visit<'a> = dyn FnMut(TimestampNs, &str, &mut LineLabels) -> Result<SinkFlow, LogqlError> + 'a;
+/// Takes what a scan finds.
+pub(crate) trait LineVisitor {
+    /// Takes a line that has passed the pipeline.
+    fn line(
+        &mut self,
+        timestamp: TimestampNs,
+        line: &str,
+        labels: &mut LineLabels,
+    ) -> Result<SinkFlow, LogqlError>;
+
+    /// Takes what it can of a batch from the columns of its fields. Returns how many entries have passed, and the entries
+    /// whose lines have to be looked at; `None` for all of them.
+    fn columns(&mut self, _batch: &ScanBatch<'_>) -> Result<Option<(u64, Vec<u32>)>, LogqlError> {
+        Ok(None)
+    }
+}
+
+impl<F: FnMut(TimestampNs, &str, &mut LineLabels) -> Result<SinkFlow, LogqlError>> LineVisitor for F {
+    fn line(
+        &mut self,
+        timestamp: TimestampNs,
+        line: &str,
+        labels: &mut LineLabels,
+    ) -> Result<SinkFlow, LogqlError> {
+        self(timestamp, line, labels)
+    }
+}
 
 /// Runs the residual filters and the pipeline over batches.
-struct PipelineSink<'a, 'v> {
+struct PipelineSink<'a> {
     ctx: &'a RequestContext,
     plan: &'a ScanPlan,
     labels: LineLabels,
     reads_lines: bool,
     reads_metadata: bool,
     matched: u64,
-    visit: &'a mut Visit<'v>,
+    visit: &'a mut dyn LineVisitor,
     /// An error that is not the store's; the scan was stopped for it.
     error: Option<LogqlError>,
 }
 
-impl ScanSink for PipelineSink<'_, '_> {
+impl ScanSink for PipelineSink<'_> {
     fn batch(&mut self, batch: &ScanBatch<'_>) -> Result<SinkFlow, LogStorageError> {
+        let answered = if batch.residual_filters == 0 { self.visit.columns(batch) } else { Ok(None) };
+        match answered {
+            Ok(None) => self.lines(batch, 0..batch.timestamps.len()),
+            Ok(Some((matched, left))) => {
+                self.matched += matched;
+                self.lines(batch, left.into_iter().map(|idx| idx as usize))
+            }
+            Err(error) => {
+                self.error = Some(error);
+                Ok(SinkFlow::Stop)
+            }
+        }
+    }
+}
+
+impl PipelineSink<'_> {
+    fn lines(
+        &mut self,
+        batch: &ScanBatch<'_>,
+        entries: impl Iterator<Item = usize>,
+    ) -> Result<SinkFlow, LogStorageError> {
         let filters = &self.plan.line_filters;
         let residual = &filters[filters.len() - batch.residual_filters.min(filters.len())..];
-        for (idx, timestamp) in batch.timestamps.iter().enumerate() {
-            if idx % CHECK_EVERY == 0 {
+        for (count, idx) in entries.enumerate() {
+            let timestamp = &batch.timestamps[idx];
+            if count % CHECK_EVERY == 0 {
                 self.ctx.check()?;
             }
             let line = if self.reads_lines || !residual.is_empty() {
@@ -154,7 +206,7 @@ impl ScanSink for PipelineSink<'_, '_> {
             }
             let Some(line) = self.plan.pipeline.run(*timestamp, line, &mut self.labels) else { continue };
             self.matched += 1;
-            match (self.visit)(*timestamp, &line, &mut self.labels) {
+            match self.visit.line(*timestamp, &line, &mut self.labels) {
                 Ok(SinkFlow::Continue) => {}
                 Ok(SinkFlow::Stop) => return Ok(SinkFlow::Stop),
                 Err(error) => {

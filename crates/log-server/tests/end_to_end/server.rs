@@ -126,6 +126,22 @@ impl Server {
         self.send(Method::POST, &self.url(path, &[]), kind, Some(body), headers).await
     }
 
+    /// The status of a push's answer; `None` where there was none.
+    pub(crate) async fn try_push(client: &HttpClient, base: &str, body: String) -> Option<u16> {
+        let url = Url::parse(&format!("{base}/loki/api/v1/push")).expect("a URL");
+        let mut request = Request::get(url, TIMEOUT);
+        request.method = Method::POST;
+        request.body = Some(body.into());
+        let kind = header::HeaderValue::from_static("application/json");
+        request.headers.insert(header::CONTENT_TYPE, kind);
+        let response = client.send(request).await.ok()?;
+        Some(response.status().as_u16())
+    }
+
+    pub(crate) fn client(&self) -> HttpClient {
+        self.client.clone()
+    }
+
     async fn send(
         &self,
         method: Method,

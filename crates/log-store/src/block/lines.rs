@@ -6,22 +6,43 @@ mod templated;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use log_storage_api::ScanStats;
+use log_storage_api::{FieldColumn, ScanStats};
 
 use super::{BlockBuilder, SectionKind, Sections};
 use crate::error::BlockError;
+use crate::fields::{FieldColumnBuilder, FieldLookup};
 use crate::filter::LineFilters;
 use crate::page::Row;
 use plain::PlainLines;
 use templated::{Check, TemplatedLines};
 
-pub(crate) use templated::{DIGITS_MAX, LineEncoder, SLOT_DIGITS, Shape, SlotTest, is_slot, slot_takes};
+pub(crate) use templated::{
+    DIGITS_MAX, LineEncoder, SLOT_DIGITS, Shape, SlotTest, field_of_line, is_slot, slot_takes,
+};
 
 /// Lines in one of the ways in which they can be stored.
 #[derive(Debug)]
 pub(crate) enum Lines {
     Plain(PlainLines),
     Templated(Box<TemplatedLines>),
+}
+
+/// The columns of wanted fields of lines that are there as text.
+pub(crate) fn fields_of_lines<'l>(
+    lookup: &FieldLookup,
+    wanted: &[bool],
+    lines: &(impl Iterator<Item = &'l str> + Clone),
+) -> Vec<FieldColumn> {
+    let mut columns = Vec::with_capacity(wanted.len());
+    for (field, is_wanted) in wanted.iter().enumerate() {
+        let mut builder = FieldColumnBuilder::default();
+        for line in lines.clone().filter(|_| *is_wanted) {
+            let number = field_of_line(lookup, line, field, &mut builder);
+            builder.push(number);
+        }
+        columns.push(builder.finish());
+    }
+    columns
 }
 
 /// Adds the sections with the rows' lines.
@@ -54,6 +75,21 @@ impl Lines {
         match self {
             Self::Plain(lines) => Ok(Cow::Borrowed(lines.line(row))),
             Self::Templated(lines) => lines.line(row),
+        }
+    }
+
+    /// The columns of wanted fields for some rows; those of others are empty.
+    pub(crate) fn fields(
+        &self,
+        lookup: &FieldLookup,
+        wanted: &[bool],
+        rows: &[u32],
+    ) -> Result<Vec<FieldColumn>, BlockError> {
+        match self {
+            Self::Templated(lines) => lines.fields(lookup, wanted, rows),
+            Self::Plain(lines) => {
+                Ok(fields_of_lines(lookup, wanted, &rows.iter().map(|row| lines.line(*row as usize))))
+            }
         }
     }
 

@@ -1,12 +1,14 @@
 //! Counting entries into buckets: blocks that lie in one bucket are counted unread.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use log_storage_api::{CountBuckets, LogStorageError, ScanLines, ScanSink, ScanStats, SinkFlow};
 use model::TimestampNs;
 
 use super::source::{OpenSource, Source};
-use super::{Plan, counts_batch};
+use super::{Plan, Selected, counts_batch};
+use crate::block::BYTES_GROUP;
 use crate::error::{BlockError, Result, corrupt};
 
 /// Counts of one stream.
@@ -72,14 +74,14 @@ fn count_source(
         return Ok(bucket.map(one).into_iter().collect());
     }
     // Into a list of its own: a block that turns out to be damaged must not leave half of its counts behind.
-    let mut found = Found { buckets, counted: Vec::new() };
+    let mut found = Found::new(buckets);
     let counted = if unfiltered && whole {
         let Some((open, rows)) = plan.open(source, stats)? else { return Ok(Vec::new()) };
         stats.entries_scanned += rows.len() as u64;
         stats.bytes_scanned += open.line_bytes_of(rows.len());
         if open.groups().is_some() { found.groups(&open) } else { found.rows(&open, rows) }
     } else {
-        let Some((open, rows)) = plan.select(source, stats)? else { return Ok(Vec::new()) };
+        let Some(Selected { open, rows, .. }) = plan.select(source, stats)? else { return Ok(Vec::new()) };
         found.rows(&open, rows.iter().map(|row| *row as usize))
     };
     match counted {
@@ -92,11 +94,32 @@ fn count_source(
 struct Found {
     buckets: CountBuckets,
     counted: Vec<Counted>,
+    /// The bucket of the last time, and from when to when it is.
+    bucket: Option<usize>,
+    from: i128,
+    to: i128,
 }
 
 impl Found {
+    fn new(buckets: CountBuckets) -> Self {
+        Self { buckets, counted: Vec::new(), bucket: None, from: 0, to: 0 }
+    }
+
+    /// Finds the bucket of a time: that of its neighbour mostly.
+    fn enter(&mut self, timestamp: TimestampNs) {
+        if (self.from..self.to).contains(&i128::from(timestamp)) {
+            return;
+        }
+        let number = bucket_number(timestamp, self.buckets);
+        let width = i128::from(self.buckets.width);
+        self.from = i128::from(self.buckets.start) + number * width;
+        self.to = self.from + width;
+        self.bucket = bucket_of(timestamp, self.buckets);
+    }
+
     fn add(&mut self, timestamp: TimestampNs, entries: u64, bytes: u64) {
-        let Some(bucket) = bucket_of(timestamp, self.buckets) else { return };
+        self.enter(timestamp);
+        let Some(bucket) = self.bucket else { return };
         match self.counted.last_mut() {
             Some(last) if last.bucket == bucket => {
                 last.entries += entries;
@@ -127,46 +150,53 @@ impl Found {
         let mut decoded = Vec::new();
         for group in 0..times.groups() {
             let rows = times.rows_of(group);
-            let (first, sum) = (times.first(group), sums.get(group).copied().unwrap_or(0));
+            let first = times.first(group);
             // A group ends before the next one begins.
             let last = if group + 1 < times.groups() { times.first(group + 1) } else { block.meta().max };
-            if bucket_number(first, self.buckets) == bucket_number(last, self.buckets) {
-                self.add(first, rows.len() as u64, sum);
+            self.enter(first);
+            if i128::from(last) < self.to {
+                let bytes = self.bytes_between(open, sums, rows.clone())?;
+                self.add(first, rows.len() as u64, bytes);
                 continue;
             }
             decoded.clear();
             times.append_group(group, &mut decoded)?;
-            self.runs(open, rows.start, &decoded, sum)?;
+            let mut from = 0;
+            while from < decoded.len() {
+                self.enter(decoded[from]);
+                let to = decoded.partition_point(|ts| i128::from(*ts) < self.to).max(from + 1);
+                let bytes = self.bytes_between(open, sums, rows.start + from..rows.start + to)?;
+                self.add(decoded[from], (to - from) as u64, bytes);
+                from = to;
+            }
         }
         Ok(())
     }
 
-    /// Counts rows from `start` on, whose lines have `sum` bytes; lines of the last bucket have what the others leave.
-    fn runs(
-        &mut self,
+    /// The bytes of rows' lines, by the sums of whole groups as far as those go.
+    fn bytes_between(
+        &self,
         open: &OpenSource,
-        start: usize,
-        times: &[TimestampNs],
-        sum: u64,
-    ) -> std::result::Result<(), BlockError> {
-        let buckets = self.buckets;
-        let bucket = |ts: &TimestampNs| bucket_number(*ts, buckets);
-        let (mut from, mut left) = (0, sum);
-        for run in times.chunk_by(|a, b| bucket(a) == bucket(b)) {
-            let to = from + run.len();
-            let bytes = match (buckets.bytes, to == times.len()) {
-                (false, _) => 0,
-                (true, true) => left,
-                (true, false) => {
-                    let rows = start + from..start + to;
-                    rows.map(|row| open.line_len(row)).sum::<std::result::Result<u64, BlockError>>()?
-                }
-            };
-            left = left.saturating_sub(bytes);
-            self.add(times[from], run.len() as u64, bytes);
-            from = to;
+        sums: &[u64],
+        rows: Range<usize>,
+    ) -> std::result::Result<u64, BlockError> {
+        if !self.buckets.bytes {
+            return Ok(0);
         }
-        Ok(())
+        let (mut row, mut bytes) = (rows.start, 0);
+        while row < rows.end {
+            if row % BYTES_GROUP == 0
+                && (row + BYTES_GROUP <= rows.end || rows.end == open.rows())
+                && let Some(sum) = sums.get(row / BYTES_GROUP)
+            {
+                bytes += sum;
+                row += BYTES_GROUP;
+            } else {
+                bytes += open.line_len(row)?;
+                row += 1;
+            }
+        }
+        Ok(bytes)
     }
 }
 
@@ -198,9 +228,5 @@ impl ScanLines for NoLines {
 
     fn metadata(&self, _idx: usize) -> std::result::Result<Cow<'_, [(String, String)]>, LogStorageError> {
         Err(corrupt("a batch of counts", "it has no metadata"))
-    }
-
-    fn field(&self, _idx: usize, _field: usize) -> Option<Option<Cow<'_, str>>> {
-        None
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn merge(
             |key: &&Key| other.is_none_or(|other| **key > other) && unseen.is_none_or(|rank| key.0 > rank);
         let run = cursor.keys[cursor.next..].iter().take(left).take_while(goes_first).count();
         let end = cursor.next + run;
-        let batch = RowsBatch::new(&cursor.open, &cursor.rows[cursor.next..end]);
+        let batch = RowsBatch::new(&cursor.open, &cursor.rows[cursor.next..end], &[]);
         if batch.hand_out(sink)? == SinkFlow::Stop {
             break;
         }
@@ -228,7 +228,7 @@ fn look_at(
             (cut..end, start..cut)
         }
     };
-    let rows = plan.select_rows(&open, now, stats)?;
+    let (rows, _) = plan.select_rows(&open, now, stats)?;
     let times = open.times()?;
     let later = if later.is_empty() || open.is_ruled_out() {
         None

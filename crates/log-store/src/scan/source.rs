@@ -5,16 +5,18 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use log_storage_api::{
-    LogStorageError, MetadataFilter, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow, StreamInfo,
+    FieldColumn, LogStorageError, MetadataFilter, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow,
+    StreamInfo,
 };
 use model::TimestampNs;
 use resources::Reservation;
 
 use super::matches_metadata;
-use crate::block::lines::{Lines, Selection};
+use crate::block::lines::{Lines, Selection, fields_of_lines};
 use crate::block::{OpenBlock, load};
 use crate::deletes::Deletion;
 use crate::error::{BlockError, Result, corrupt};
+use crate::fields::FieldLookup;
 use crate::filter::LineFilters;
 use crate::page::RawPage;
 use crate::segment::Segment;
@@ -178,6 +180,13 @@ impl OpenSource {
         }
     }
 
+    pub(super) fn rows(&self) -> usize {
+        match &self.content {
+            Content::Sorted(page) | Content::Unsorted(page, ..) => page.len(),
+            Content::Block(block) => block.meta().rows,
+        }
+    }
+
     /// Finds out whether the filters rule the source out, before any row is looked at.
     pub(super) fn vet(&self, filters: &LineFilters) -> std::result::Result<(), BlockError> {
         if let Content::Block(block) = &self.content {
@@ -270,6 +279,34 @@ impl OpenSource {
             }
         }
         Ok(())
+    }
+
+    /// The columns of a query's fields for some rows; empty for a field whose name the stream or any entry's metadata has.
+    pub(super) fn fields(
+        &self,
+        rows: &[u32],
+        lookup: &FieldLookup,
+    ) -> std::result::Result<Vec<FieldColumn>, BlockError> {
+        let mut wanted = Vec::new();
+        for (field, name) in lookup.finder.names().iter().enumerate() {
+            let is_free = self.stream.labels.get(name).is_none() && !self.has_metadata(name)?;
+            wanted.push(is_free && lookup.wants(field));
+        }
+        match &self.content {
+            Content::Block(block) => block.lines()?.fields(lookup, &wanted, rows),
+            Content::Sorted(_) | Content::Unsorted(..) => {
+                let line = |row: &u32| self.page_row(*row as usize).map_or("", |(page, row)| page.line(row));
+                Ok(fields_of_lines(lookup, &wanted, &rows.iter().map(line)))
+            }
+        }
+    }
+
+    /// Whether any entry has metadata of this name.
+    fn has_metadata(&self, name: &str) -> std::result::Result<bool, BlockError> {
+        match &self.content {
+            Content::Block(block) => Ok(block.has_metadata() && block.metadata()?.column(name).is_some()),
+            Content::Sorted(page) | Content::Unsorted(page, ..) => Ok(page.has_metadata(name)),
+        }
     }
 
     /// Takes out rows that a request deletes.
@@ -373,11 +410,12 @@ impl OpenSource {
 pub(super) struct RowsBatch<'a> {
     source: &'a OpenSource,
     rows: &'a [u32],
+    fields: &'a [FieldColumn],
 }
 
 impl<'a> RowsBatch<'a> {
-    pub(super) fn new(source: &'a OpenSource, rows: &'a [u32]) -> Self {
-        Self { source, rows }
+    pub(super) fn new(source: &'a OpenSource, rows: &'a [u32], fields: &'a [FieldColumn]) -> Self {
+        Self { source, rows, fields }
     }
 
     pub(super) fn hand_out(&self, sink: &mut dyn ScanSink) -> Result<SinkFlow> {
@@ -391,6 +429,7 @@ impl<'a> RowsBatch<'a> {
             metadata_filtered: true,
             counts: &[],
             bytes: &[],
+            fields: self.fields,
         })
     }
 }
@@ -402,9 +441,5 @@ impl ScanLines for RowsBatch<'_> {
 
     fn metadata(&self, idx: usize) -> Result<Cow<'_, [(String, String)]>> {
         self.source.metadata(self.rows[idx] as usize)
-    }
-
-    fn field(&self, _idx: usize, _field: usize) -> Option<Option<Cow<'_, str>>> {
-        None
     }
 }

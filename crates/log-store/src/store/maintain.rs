@@ -11,7 +11,12 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub(crate) struct Maintenance {
     pub(super) flush: Option<FlushJob>,
+    /// When freed memory was last given back, on the monotonic clock.
+    released: Duration,
 }
+
+/// How often freed memory is given back: what queries have taken.
+const RELEASE_EVERY: Duration = Duration::from_secs(10);
 
 /// What a round of background work has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +56,9 @@ impl DiskLogStore {
         for tenant in self.all_tenants() {
             tenant.registry.collect_garbage();
         }
-        if report.flushed || rested {
+        let now = self.clock.monotonic();
+        if report.flushed || rested || now.saturating_sub(maintenance.released) >= RELEASE_EVERY {
+            maintenance.released = now;
             sys::release_free_memory();
         }
         expired.and(flushed).and(deleted).and(merged).map(|()| report)

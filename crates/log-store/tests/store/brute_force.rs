@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use go_regex::{CompiledMatcher, Regex};
 use log_storage_api::{
-    CountBuckets, Direction, LineFilter, LineFilterOp, LogBatch, LogReader, LogScan, LogStorageError,
-    LogStore, MetadataFilter, PatternPart, ScanBatch, ScanSink, SinkFlow, StreamEntries,
+    CountBuckets, Direction, FieldFinder, LineFilter, LineFilterOp, LogBatch, LogReader, LogScan,
+    LogStorageError, LogStore, MetadataFilter, PatternPart, ScanBatch, ScanSink, SinkFlow, StreamEntries,
 };
 use log_store::{DeleteSpec, DiskLogStore, FixedLimits, LogLimits, LogStoreOptions};
 use model::{Labels, LogEntry, MatchOp, Matcher};
 use resources::RequestContext;
 use sys::{Clock, Fs, ManualClock, Rng, SeededRng, SimFaults, SimFs};
 use wal::{SyncPolicy, WalOptions};
+
+use crate::fields::TestFields;
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_800_000_000 * SECOND;
@@ -236,7 +238,8 @@ impl World {
             },
             wants_lines: true,
             wants_metadata: true,
-            fields: vec![],
+            fields: None,
+            wants_fields: false,
             count: None,
         }
     }
@@ -290,10 +293,23 @@ impl World {
     }
 
     fn check_scan(&self) {
-        let scan = self.scan_of();
+        let mut scan = self.scan_of();
         let mut sink = Collect::default();
+        if self.rng.below(2) == 0 {
+            let fields = Arc::new(TestFields::new(self.rng.below(2) == 0));
+            scan.fields = Some(Arc::clone(&fields) as Arc<dyn FieldFinder>);
+            scan.wants_fields = self.rng.below(2) == 0;
+            sink.fields = Some(fields);
+        }
         self.store().scan(&ctx(), &scan, &mut sink).unwrap();
-        let expected = self.expected(&scan);
+        let mut expected = self.expected(&scan);
+        if let Some(fields) = &sink.fields {
+            // Whether a name is metadata is known of a block as a whole: such entries may be kept, and drop out here.
+            let is_dropped =
+                |found: &Found| fields.drops(&found.2, |name| found.0.contains(&format!("{name}=")));
+            sink.found.retain(|found| !is_dropped(found));
+            expected.retain(|found| !is_dropped(found));
+        }
         let seed = self.seed;
         let limit = scan.limit.unwrap_or(usize::MAX).min(expected.len());
         assert_eq!(sink.found.len(), limit, "seed {seed}: {scan:?}");
@@ -493,7 +509,8 @@ fn everything() -> LogScan {
         metadata_filters: vec![],
         wants_lines: true,
         wants_metadata: true,
-        fields: vec![],
+        fields: None,
+        wants_fields: false,
         count: None,
     }
 }
@@ -521,6 +538,7 @@ fn passes(scan: &LogScan, found: &Found) -> bool {
 
 #[derive(Default)]
 struct Collect {
+    fields: Option<Arc<TestFields>>,
     found: Vec<Found>,
     counts: Vec<u64>,
     bytes: Vec<u64>,
@@ -529,6 +547,9 @@ struct Collect {
 impl ScanSink for Collect {
     fn batch(&mut self, batch: &ScanBatch<'_>) -> Result<SinkFlow, LogStorageError> {
         assert!(batch.residual_filters == 0 && batch.metadata_filtered);
+        if let Some(fields) = &self.fields {
+            fields.check(batch);
+        }
         for (idx, timestamp) in batch.timestamps.iter().enumerate() {
             let line = batch.lines.line(idx)?.into_owned();
             let metadata = batch.lines.metadata(idx)?.into_owned();

@@ -79,7 +79,8 @@ fn everything() -> LogScan {
         metadata_filters: vec![],
         wants_lines: true,
         wants_metadata: true,
-        fields: vec![],
+        fields: None,
+        wants_fields: false,
         count: None,
     }
 }

@@ -4,3 +4,4 @@
 
 mod brute_force;
 mod contract;
+mod fields;

@@ -1,16 +1,19 @@
 //! Aggregations over ranges of lines: one scan, counts or samples per series, a value per window.
 
-use log_storage_api::{CountBuckets, Direction, LogScan, LogStorageError, ScanBatch, ScanSink, SinkFlow};
+use log_storage_api::{
+    CountBuckets, Direction, FieldVerdict, LogScan, LogStorageError, ScanBatch, ScanSink, SinkFlow,
+};
 use logql_syntax::{Conversion, RangeAggregation, RangeOp, Unwrap};
 use model::{Labels, LabelsBuilder, MatchOp, TimestampNs};
 use vector_ops::Grouping;
 
+use super::columns::{ColumnAnswer, ColumnPlan};
 use super::range_functions::{Sample, Window, aggregate, seconds};
-use super::windows::{StepCounts, Windows};
+use super::windows::{StepCounts, StepFinder, Windows};
 use super::{Evaluator, StepSeries};
 use crate::line_labels::{ERROR_DETAILS_LABEL, ERROR_LABEL, LineLabels, error_kind};
 use crate::pipeline::CompiledLabelFilter;
-use crate::scan::ScanPlan;
+use crate::scan::{LineVisitor, ScanPlan};
 use crate::series_table::SeriesTable;
 use crate::{LogqlError, convert, engine};
 
@@ -36,16 +39,20 @@ impl CompiledUnwrap {
     /// The line's value; `None` where it has none or a filter drops it. One that cannot be converted is 0, with an error.
     fn value(&self, labels: &mut LineLabels) -> Option<f64> {
         let text = labels.get(&self.label).filter(|text| !text.is_empty())?;
-        let converted = match self.conversion {
-            Conversion::Number => convert::number(text),
-            Conversion::Bytes => convert::bytes(text).map(|bytes| bytes as f64),
-            Conversion::Duration | Conversion::DurationSeconds => convert::duration_ns(text).map(seconds),
-        };
-        let value = converted.unwrap_or_else(|reason| {
+        let value = converted(self.conversion, text).unwrap_or_else(|reason| {
             labels.set_error(error_kind::SAMPLE, &reason);
             0.0
         });
         self.filters.iter().all(|filter| filter.matches(labels)).then_some(value)
+    }
+}
+
+/// The number that a text stands for.
+pub(super) fn converted(conversion: Conversion, text: &str) -> Result<f64, String> {
+    match conversion {
+        Conversion::Number => convert::number(text),
+        Conversion::Bytes => convert::bytes(text).map(|bytes| bytes as f64),
+        Conversion::Duration | Conversion::DurationSeconds => convert::duration_ns(text).map(seconds),
     }
 }
 
@@ -72,6 +79,30 @@ struct Collection<'a> {
     key: SeriesKey<'a>,
     unwrap: Option<&'a CompiledUnwrap>,
     counts_bytes: bool,
+}
+
+impl Collection<'_> {
+    /// What of the entries can be taken from columns: all that their series and values are made of has to be there.
+    fn columns(&self, plan: &mut ScanPlan) -> Option<ColumnPlan> {
+        let grouping = self.key.grouping.filter(|grouping| !grouping.is_without())?;
+        if self.counts_bytes {
+            return None;
+        }
+        let fields = plan.fields.take().filter(|fields| fields.is_all)?;
+        let unwrap = match self.unwrap {
+            None => None,
+            Some(unwrap) if unwrap.filters.iter().all(passes_without_error) => {
+                Some((unwrap.label.as_str(), unwrap.conversion))
+            }
+            Some(_) => return None,
+        };
+        ColumnPlan::new(fields, grouping, unwrap)
+    }
+}
+
+fn passes_without_error(filter: &CompiledLabelFilter) -> bool {
+    matches!(filter.name(), Some(ERROR_LABEL | ERROR_DETAILS_LABEL))
+        && filter.verdict(None) == FieldVerdict::Passes
 }
 
 /// Whether the aggregation adds up: the sum of its series is the aggregation of all their entries.
@@ -122,10 +153,11 @@ impl Evaluator<'_> {
             RangeOp::Rate | RangeOp::BytesRate => seconds(range.range),
             _ => 1.0,
         };
+        let columns = collection.columns(&mut plan);
         let series = if collection.unwrap.is_none() {
-            self.count_entries(&plan, &collection, scale)?
+            self.count_entries(&plan, &collection, scale, columns)?
         } else {
-            self.aggregate_samples(&plan, &collection, aggregation)?
+            self.aggregate_samples(&plan, &collection, aggregation, columns)?
         };
         Ok(if is_absent { vec![self.absence(aggregation, &series)] } else { series })
     }
@@ -136,6 +168,7 @@ impl Evaluator<'_> {
         plan: &ScanPlan,
         collection: &Collection<'_>,
         scale: f64,
+        columns: Option<ColumnPlan>,
     ) -> Result<Vec<StepSeries>, LogqlError> {
         let mut counter = Counter {
             table: SeriesTable::default(),
@@ -146,7 +179,7 @@ impl Evaluator<'_> {
         if let Some(buckets) = self.store_can_count(plan, collection)? {
             self.count_in_store(plan, collection, buckets, &mut counter)?;
         } else {
-            self.count_lines(plan, collection, &mut counter)?;
+            self.count_lines(plan, collection, &mut counter, columns)?;
         }
         self.charge_series(counter.counts.len())?;
         let series = counter.counts.iter().enumerate();
@@ -210,6 +243,7 @@ impl Evaluator<'_> {
         plan: &ScanPlan,
         collection: &Collection<'_>,
         counter: &mut Counter,
+        columns: Option<ColumnPlan>,
     ) -> Result<(), LogqlError> {
         let ignores_metadata = collection
             .key
@@ -220,12 +254,10 @@ impl Evaluator<'_> {
             wants_metadata: !ignores_metadata || !plan.pipeline.is_empty(),
             ..scan_of(plan, collection.windows)
         };
-        plan.run(self.ctx, self.reader, &scan, &mut self.stats, &mut |timestamp, line, labels| {
-            let amount = if collection.counts_bytes { line.len() as f64 } else { 1.0 };
-            let idx = counter.series_of(labels, &collection.key)?;
-            counter.counts[idx].add(collection.windows.steps_of(timestamp), 1, amount);
-            Ok(SinkFlow::Continue)
-        })
+        let scan = with_columns(scan, columns.as_ref());
+        let steps = StepFinder::new(collection.windows);
+        let mut visitor = CountVisitor { counter, collection, columns, steps };
+        plan.run(self.ctx, self.reader, &scan, &mut self.stats, &mut visitor)
     }
 
     /// Values of windows over unwrapped samples.
@@ -234,6 +266,7 @@ impl Evaluator<'_> {
         plan: &ScanPlan,
         collection: &Collection<'_>,
         aggregation: &RangeAggregation,
+        columns: Option<ColumnPlan>,
     ) -> Result<Vec<StepSeries>, LogqlError> {
         let Some(unwrap) = collection.unwrap else { return Ok(Vec::new()) };
         let scan = LogScan {
@@ -241,24 +274,17 @@ impl Evaluator<'_> {
             wants_metadata: true,
             ..scan_of(plan, collection.windows)
         };
-        let mut table = SeriesTable::default();
-        let mut samples: Vec<Vec<Sample>> = Vec::new();
-        let mut memory = self.ctx.memory.reserve(0)?;
-        plan.run(self.ctx, self.reader, &scan, &mut self.stats, &mut |timestamp, _, labels| {
-            let Some(value) = unwrap.value(labels) else { return Ok(SinkFlow::Continue) };
-            let (idx, is_new) = number_series(&mut table, labels, &collection.key)?;
-            if is_new {
-                memory.grow(table.labels(idx).heap_bytes() as u64 + 128)?;
-                samples.push(Vec::new());
-            }
-            let series = &mut samples[idx];
-            if series.len() == series.capacity() {
-                // Growth doubles what is held.
-                memory.grow((series.capacity().max(4) * size_of::<Sample>()) as u64)?;
-            }
-            series.push(Sample { timestamp, value });
-            Ok(SinkFlow::Continue)
-        })?;
+        let scan = with_columns(scan, columns.as_ref());
+        let mut visitor = SampleVisitor {
+            unwrap,
+            key: &collection.key,
+            columns,
+            table: SeriesTable::default(),
+            samples: Vec::new(),
+            memory: self.ctx.memory.reserve(0)?,
+        };
+        plan.run(self.ctx, self.reader, &scan, &mut self.stats, &mut visitor)?;
+        let SampleVisitor { table, samples, memory: _memory, .. } = visitor;
         self.charge_series(samples.len())?;
         let mut series = Vec::with_capacity(samples.len());
         for (idx, mut samples) in samples.into_iter().enumerate() {
@@ -297,9 +323,15 @@ fn scan_of(plan: &ScanPlan, windows: Windows) -> LogScan {
         metadata_filters: Vec::new(),
         wants_lines: true,
         wants_metadata: true,
-        fields: Vec::new(),
+        fields: None,
+        wants_fields: false,
         count: None,
     }
+}
+
+fn with_columns(scan: LogScan, columns: Option<&ColumnPlan>) -> LogScan {
+    let fields = columns.map(ColumnPlan::finder);
+    LogScan { wants_fields: fields.is_some(), fields, ..scan }
 }
 
 /// The value of each window, with both its ends moving forward over the samples.
@@ -339,6 +371,120 @@ fn number_series(
     }
     pairs.retain(|(name, _)| key.keeps(name));
     Ok(table.number(&pairs))
+}
+
+/// Counts entries that a scan finds.
+struct CountVisitor<'a> {
+    counter: &'a mut Counter,
+    collection: &'a Collection<'a>,
+    columns: Option<ColumnPlan>,
+    steps: StepFinder,
+}
+
+impl LineVisitor for CountVisitor<'_> {
+    fn line(
+        &mut self,
+        timestamp: TimestampNs,
+        line: &str,
+        labels: &mut LineLabels,
+    ) -> Result<SinkFlow, LogqlError> {
+        let amount = if self.collection.counts_bytes { line.len() as f64 } else { 1.0 };
+        let idx = self.counter.series_of(labels, &self.collection.key)?;
+        self.counter.counts[idx].add(self.steps.steps_of(timestamp), 1, amount);
+        Ok(SinkFlow::Continue)
+    }
+
+    fn columns(&mut self, batch: &ScanBatch<'_>) -> Result<Option<(u64, Vec<u32>)>, LogqlError> {
+        let Some(answer) = self.columns.as_ref().and_then(|columns| columns.answer(batch)) else {
+            return Ok(None);
+        };
+        let mut series = Vec::with_capacity(answer.keys.len());
+        for pairs in &answer.keys {
+            let (idx, is_new) = self.counter.table.number(pairs);
+            if is_new {
+                self.counter.add_series(idx)?;
+            }
+            series.push(idx);
+        }
+        for row in &answer.rows {
+            let steps = self.steps.steps_of(batch.timestamps[row.entry as usize]);
+            self.counter.counts[series[row.key as usize]].add(steps, 1, 1.0);
+        }
+        Ok(Some((answer.rows.len() as u64, answer.left)))
+    }
+}
+
+/// Takes samples from entries that a scan finds.
+struct SampleVisitor<'a> {
+    unwrap: &'a CompiledUnwrap,
+    key: &'a SeriesKey<'a>,
+    columns: Option<ColumnPlan>,
+    table: SeriesTable,
+    samples: Vec<Vec<Sample>>,
+    memory: resources::Reservation,
+}
+
+impl SampleVisitor<'_> {
+    fn add_series(&mut self, idx: usize) -> Result<(), LogqlError> {
+        self.memory.grow(self.table.labels(idx).heap_bytes() as u64 + 128)?;
+        self.samples.push(Vec::new());
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        batch: &ScanBatch<'_>,
+        answer: ColumnAnswer<'_>,
+    ) -> Result<(u64, Vec<u32>), LogqlError> {
+        let mut series = Vec::with_capacity(answer.keys.len());
+        for pairs in &answer.keys {
+            let (idx, is_new) = self.table.number(pairs);
+            if is_new {
+                self.add_series(idx)?;
+            }
+            series.push(idx);
+        }
+        for row in &answer.rows {
+            let timestamp = batch.timestamps[row.entry as usize];
+            self.push(series[row.key as usize], Sample { timestamp, value: row.value })?;
+        }
+        Ok((answer.rows.len() as u64, answer.left))
+    }
+
+    fn push(&mut self, series: usize, sample: Sample) -> Result<(), LogqlError> {
+        let series = &mut self.samples[series];
+        if series.len() == series.capacity() {
+            // Growth doubles what is held.
+            self.memory.grow((series.capacity().max(4) * size_of::<Sample>()) as u64)?;
+        }
+        series.push(sample);
+        Ok(())
+    }
+}
+
+impl LineVisitor for SampleVisitor<'_> {
+    fn line(
+        &mut self,
+        timestamp: TimestampNs,
+        _line: &str,
+        labels: &mut LineLabels,
+    ) -> Result<SinkFlow, LogqlError> {
+        let Some(value) = self.unwrap.value(labels) else { return Ok(SinkFlow::Continue) };
+        let (idx, is_new) = number_series(&mut self.table, labels, self.key)?;
+        if is_new {
+            self.add_series(idx)?;
+        }
+        self.push(idx, Sample { timestamp, value })?;
+        Ok(SinkFlow::Continue)
+    }
+
+    fn columns(&mut self, batch: &ScanBatch<'_>) -> Result<Option<(u64, Vec<u32>)>, LogqlError> {
+        // Taken out while it is used, as samples are added meanwhile.
+        let Some(columns) = self.columns.take() else { return Ok(None) };
+        let taken = columns.answer(batch).map(|answer| self.take(batch, answer)).transpose();
+        self.columns = Some(columns);
+        taken
+    }
 }
 
 /// Counts by series.

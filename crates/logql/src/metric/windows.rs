@@ -43,6 +43,36 @@ impl Windows {
     }
 }
 
+/// The steps of timestamp after timestamp: found once for neighbours that lie in the same windows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepFinder {
+    windows: Windows,
+    /// The width of the stretches of time whose timestamps lie in the same windows.
+    width: i64,
+    /// The stretch of the last timestamp, and its steps.
+    from: TimestampNs,
+    to: TimestampNs,
+    steps: (usize, usize),
+}
+
+impl StepFinder {
+    pub(super) fn new(windows: Windows) -> Self {
+        let width = windows.bucket_width().map_or(1, |(width, _)| width);
+        Self { windows, width, from: 0, to: 0, steps: (0, 0) }
+    }
+
+    pub(super) fn steps_of(&mut self, timestamp: TimestampNs) -> (usize, usize) {
+        if !(self.from..self.to).contains(&timestamp) {
+            let first = self.windows.first();
+            let past = timestamp.saturating_sub(first).rem_euclid(self.width);
+            self.from = timestamp.saturating_sub(past);
+            self.to = self.from.saturating_add(self.width);
+            self.steps = self.windows.steps_of(timestamp);
+        }
+        self.steps
+    }
+}
+
 fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
@@ -86,12 +116,13 @@ impl StepCounts {
 
 #[cfg(test)]
 mod tests {
-    use super::{StepCounts, Steps, Windows};
+    use super::{StepCounts, StepFinder, Steps, Windows};
 
     #[test]
     fn windows_are_open_on_the_left_and_closed_on_the_right() {
         let steps = Steps::range(100, 200, 50).expect("three steps");
         let windows = Windows { steps, range: 60, offset: 0 };
+        let mut finder = StepFinder::new(windows);
         for (timestamp, expected) in [
             (39, (0, 0)),
             (40, (0, 0)),
@@ -107,6 +138,7 @@ mod tests {
             (201, (3, 3)),
         ] {
             let (low, high) = windows.steps_of(timestamp);
+            assert_eq!(finder.steps_of(timestamp), (low, high), "{timestamp}");
             let is_empty = low >= high;
             assert!(
                 (low, high) == expected || (is_empty && expected.0 == expected.1),

@@ -36,14 +36,14 @@ impl JsonStage {
             return;
         }
         let outcome = if self.fields.is_empty() {
-            let mut flattener = Flattener { name: String::new(), value: String::new() };
-            let mut scanner = Scanner::new(line);
-            scanner.skip_blanks();
-            if scanner.peek() == Some(b'{') {
-                flattener.object(&mut scanner, labels, 0)
-            } else {
-                Err("expecting a JSON object".to_owned())
-            }
+            let mut value = String::new();
+            flatten(line, &mut |name, raw, is_label| {
+                if is_label {
+                    value.clear();
+                    value_text(raw, &mut value);
+                    labels.extract(name, &value);
+                }
+            })
         } else {
             self.named_fields(line, labels)
         };
@@ -127,19 +127,28 @@ fn find<'l>(scanner: &mut Scanner<'l>, path: &[PathStep]) -> Result<Option<&'l s
     }
 }
 
-struct Flattener {
-    /// The name so far.
-    name: String,
-    value: String,
+/// Visits the values of an object and those nested in it: the name as a label, the value as it stands in the line, and
+/// whether it makes a label: arrays, nulls and what has no name make none.
+pub(crate) fn flatten<'l>(line: &'l str, visit: &mut dyn FnMut(&str, &'l str, bool)) -> Result<(), String> {
+    let mut flattener = Flattener { name: String::new(), key: String::new(), visit };
+    let mut scanner = Scanner::new(line);
+    scanner.skip_blanks();
+    if scanner.peek() == Some(b'{') {
+        flattener.object(&mut scanner, 0)
+    } else {
+        Err("expecting a JSON object".to_owned())
+    }
 }
 
-impl Flattener {
-    fn object(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        labels: &mut LineLabels,
-        depth: usize,
-    ) -> Result<(), String> {
+struct Flattener<'v, 'l> {
+    /// The name so far.
+    name: String,
+    key: String,
+    visit: &'v mut dyn FnMut(&str, &'l str, bool),
+}
+
+impl<'l> Flattener<'_, 'l> {
+    fn object(&mut self, scanner: &mut Scanner<'l>, depth: usize) -> Result<(), String> {
         if depth > DEPTH_MAX {
             return scanner.fail("nested too deeply");
         }
@@ -154,7 +163,7 @@ impl Flattener {
             scanner.skip_blanks();
             scanner.expect(b':')?;
             scanner.skip_blanks();
-            self.member(raw_key, scanner, labels, depth)?;
+            self.member(raw_key, scanner, depth)?;
             scanner.skip_blanks();
             if scanner.take(b'}') {
                 return Ok(());
@@ -163,17 +172,11 @@ impl Flattener {
         }
     }
 
-    fn member(
-        &mut self,
-        raw_key: &str,
-        scanner: &mut Scanner<'_>,
-        labels: &mut LineLabels,
-        depth: usize,
-    ) -> Result<(), String> {
+    fn member(&mut self, raw_key: &str, scanner: &mut Scanner<'l>, depth: usize) -> Result<(), String> {
         let name_len = self.name.len();
-        self.value.clear();
-        let key = if raw_key.contains('\\') && unescape_into(&mut self.value, raw_key) {
-            self.value.as_str()
+        self.key.clear();
+        let key = if raw_key.contains('\\') && unescape_into(&mut self.key, raw_key) {
+            self.key.as_str()
         } else {
             raw_key
         };
@@ -185,14 +188,10 @@ impl Flattener {
             sanitize_into(&mut self.name, key);
         }
         let outcome = match scanner.peek() {
-            Some(b'{') if is_named => self.object(scanner, labels, depth + 1),
+            Some(b'{') if is_named => self.object(scanner, depth + 1),
             first => scanner.value(depth).map(|raw| {
-                // Arrays and nulls make no label.
-                if is_named && !matches!(first, Some(b'[' | b'n')) {
-                    self.value.clear();
-                    value_text(raw, &mut self.value);
-                    labels.extract(&self.name, &self.value);
-                }
+                let is_label = is_named && !matches!(first, Some(b'[' | b'n'));
+                (self.visit)(&self.name, raw, is_label);
             }),
         };
         self.name.truncate(name_len);

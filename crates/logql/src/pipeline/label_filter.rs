@@ -1,6 +1,7 @@
 //! Label filters.
 
 use go_regex::CompiledMatcher;
+use log_storage_api::FieldVerdict;
 use logql_syntax::{FilterOp, LabelFilter};
 
 use super::ip::IpRange;
@@ -43,6 +44,34 @@ impl CompiledLabelFilter {
             LabelFilter::And(filters) => Self::And(all(filters)?),
             LabelFilter::Or(filters) => Self::Or(all(filters)?),
         })
+    }
+
+    /// The one label that the filter looks at; `None` where there are several.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text(matcher) => Some(matcher.name()),
+            Self::Number { name, .. }
+            | Self::Duration { name, .. }
+            | Self::Bytes { name, .. }
+            | Self::Ip { name, .. } => Some(name),
+            Self::And(filters) | Self::Or(filters) => {
+                let first = filters.first()?.name()?;
+                filters.iter().all(|filter| filter.name() == Some(first)).then_some(first)
+            }
+        }
+    }
+
+    /// What the filter says of a line without errors whose label has this value.
+    pub(crate) fn verdict(&self, value: Option<&str>) -> FieldVerdict {
+        let holds = |holds: bool| if holds { FieldVerdict::Passes } else { FieldVerdict::Fails };
+        // The labels of such a line, as far as the filter looks at them.
+        let Some(name) = self.name() else { return FieldVerdict::Unsure };
+        let mut labels = LineLabels::default();
+        if let Some(value) = value {
+            labels.set(name, value);
+        }
+        let stays = self.matches(&mut labels);
+        if labels.error().is_empty() { holds(stays) } else { FieldVerdict::Unsure }
     }
 
     /// Whether the line stays. A value that cannot be converted keeps it, with an error.

@@ -1,5 +1,7 @@
 //! `| logfmt`: `key=value` pairs.
 
+use std::ops::Range;
+
 use logql_syntax::Extraction;
 
 use super::json::unescape_into;
@@ -21,7 +23,7 @@ impl LogfmtStage {
 
     pub(super) fn run(&self, line: &str, labels: &mut LineLabels) {
         let mut found = vec![false; self.fields.len()];
-        let mut decoder = Decoder { line, at: 0 };
+        let mut decoder = Decoder::new(line);
         let (mut name, mut value) = (String::new(), String::new());
         loop {
             match decoder.next(&mut value) {
@@ -69,15 +71,23 @@ pub(super) fn set_field(labels: &mut LineLabels, name: &str, value: &str) {
     labels.set(&name, value);
 }
 
-struct Decoder<'l> {
+/// Walks over pairs.
+pub(crate) struct Decoder<'l> {
     line: &'l str,
     at: usize,
+    /// Where the last value stands, without its quotes.
+    pub(crate) place: Range<usize>,
 }
 
 impl<'l> Decoder<'l> {
+    pub(crate) fn new(line: &'l str) -> Self {
+        Self { line, at: 0, place: 0..0 }
+    }
+
     /// The next key, its value in `value`.
-    fn next(&mut self, value: &mut String) -> Result<Option<&'l str>, String> {
+    pub(crate) fn next(&mut self, value: &mut String) -> Result<Option<&'l str>, String> {
         value.clear();
+        self.place = self.at..self.at;
         let bytes = self.line.as_bytes();
         while bytes.get(self.at).is_some_and(|b| *b <= b' ') {
             self.at += 1;
@@ -121,6 +131,7 @@ impl<'l> Decoder<'l> {
         if !unescape_into(value, inner) {
             return self.fail("invalid quoted value");
         }
+        self.place = start..end;
         self.at = end + 1;
         Ok(())
     }
@@ -136,6 +147,7 @@ impl<'l> Decoder<'l> {
             }
             self.at += 1;
         }
+        self.place = start..self.at;
         value.push_str(&self.line[start..self.at]);
         Ok(())
     }
@@ -145,7 +157,7 @@ impl<'l> Decoder<'l> {
     }
 
     /// Goes to the blank after what could not be read.
-    fn skip_word(&mut self) {
+    pub(crate) fn skip_word(&mut self) {
         let bytes = self.line.as_bytes();
         while bytes.get(self.at).is_some_and(|b| *b > b' ') {
             self.at += 1;

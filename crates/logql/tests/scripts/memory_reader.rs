@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use go_regex::CompiledMatcher;
 use log_storage_api::{
-    Direction, LineFilter, LineFilterOp, LogReader, LogScan, LogStorageError, PatternPart, ScanBatch,
-    ScanLines, ScanSink, ScanStats, SinkFlow, StreamInfo, StreamStats,
+    Direction, FieldColumn, FieldVerdict, LineFilter, LineFilterOp, LogReader, LogScan, LogStorageError,
+    PatternPart, ScanBatch, ScanLines, ScanSink, ScanStats, SinkFlow, StreamInfo, StreamStats,
 };
 use model::{Labels, LogEntry, TimestampNs};
 use resources::RequestContext;
@@ -56,6 +56,7 @@ impl LogReader for MemoryReader {
         // Counts are only ever of entries that have passed all filters.
         if self.filters || scan.count.is_some() {
             entries.retain(|(_, entry)| scan.line_filters.iter().all(|filter| passes(filter, &entry.line)));
+            entries.retain(|(stream, entry)| !fails(scan, stream, entry));
         }
         if let Some(buckets) = scan.count {
             for (stream, _) in self.matching(&scan.matchers) {
@@ -66,7 +67,7 @@ impl LogReader for MemoryReader {
                     bytes[bucket] += entry.line.len() as u64;
                 }
                 let bytes = if buckets.bytes { &bytes[..] } else { &[] };
-                deliver(sink, stream, &[], &counts, bytes, 0)?;
+                deliver(sink, stream, &[], (&counts, bytes), 0, &[])?;
             }
             return Ok(stats);
         }
@@ -78,7 +79,8 @@ impl LogReader for MemoryReader {
         let limit = if residual == 0 { scan.limit.unwrap_or(usize::MAX) } else { usize::MAX };
         for (stream, entry) in entries.into_iter().take(limit) {
             stats.lines_decoded += 1;
-            if deliver(sink, stream, &[entry], &[], &[], residual)? == SinkFlow::Stop {
+            let fields = if self.filters { columns(scan, stream, entry) } else { Vec::new() };
+            if deliver(sink, stream, &[entry], (&[], &[]), residual, &fields)? == SinkFlow::Stop {
                 break;
             }
         }
@@ -110,9 +112,9 @@ fn deliver(
     sink: &mut dyn ScanSink,
     stream: &Arc<StreamInfo>,
     entries: &[&LogEntry],
-    counts: &[u64],
-    bytes: &[u64],
+    (counts, bytes): (&[u64], &[u64]),
     residual_filters: usize,
+    fields: &[FieldColumn],
 ) -> Result<SinkFlow, LogStorageError> {
     let timestamps: Vec<TimestampNs> = entries.iter().map(|entry| entry.timestamp).collect();
     sink.batch(&ScanBatch {
@@ -123,6 +125,7 @@ fn deliver(
         metadata_filtered: true,
         counts,
         bytes,
+        fields,
     })
 }
 
@@ -136,10 +139,43 @@ impl ScanLines for Entries<'_> {
     fn metadata(&self, idx: usize) -> Result<Cow<'_, [(String, String)]>, LogStorageError> {
         Ok(Cow::Borrowed(&self.0[idx].structured_metadata))
     }
+}
 
-    fn field(&self, _idx: usize, _field: usize) -> Option<Option<Cow<'_, str>>> {
-        None
+/// The fields of an entry; an empty column for a name that the stream or the entry has otherwise.
+fn columns(scan: &LogScan, stream: &StreamInfo, entry: &LogEntry) -> Vec<FieldColumn> {
+    let Some(finder) = &scan.fields else { return Vec::new() };
+    let found = finder.find(&entry.line, &[]);
+    let names = finder.names().iter().enumerate();
+    names
+        .map(|(field, name)| {
+            let is_metadata = entry.structured_metadata.iter().any(|(known, _)| known == name);
+            if is_metadata || stream.labels.get(name).is_some() {
+                return FieldColumn::default();
+            }
+            match &found {
+                None => FieldColumn { values: Vec::new(), idx: vec![FieldColumn::UNKNOWN] },
+                Some(found) => {
+                    let value = found[field].clone().map(|place| entry.line[place].to_owned());
+                    FieldColumn { values: vec![value], idx: vec![0] }
+                }
+            }
+        })
+        .collect()
+}
+
+/// Whether a filter on fields surely drops an entry.
+fn fails(scan: &LogScan, stream: &StreamInfo, entry: &LogEntry) -> bool {
+    let Some(finder) = &scan.fields else { return false };
+    let columns = columns(scan, stream, entry);
+    for (filter, field) in finder.filters().iter().enumerate() {
+        let Some(value) = columns[*field].values.first() else { return false };
+        match finder.verdict(filter, value.as_deref()) {
+            FieldVerdict::Passes => {}
+            FieldVerdict::Fails => return true,
+            FieldVerdict::Unsure => return false,
+        }
     }
+    false
 }
 
 fn passes(filter: &LineFilter, line: &str) -> bool {

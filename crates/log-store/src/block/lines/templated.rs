@@ -1,6 +1,7 @@
 //! Lines as templates and columns: rows of one template are put together, and each place where they differ is a column.
 
 mod column;
+mod fields;
 mod tokens;
 
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ use column::{Column, ColumnData, ColumnEncoder, ColumnSink, ColumnValues};
 use tokens::Token;
 
 pub(crate) use column::SlotTest;
+pub(crate) use fields::field_of_line;
 pub(crate) use tokens::{DIGITS_MAX, SLOT_DIGITS, is_slot, slot_takes};
 
 /// Fewer rows are stored as text.
@@ -189,18 +191,26 @@ impl Tokenized {
 pub(crate) struct TemplatedLines {
     sections: Sections,
     rows: usize,
-    templates: Vec<Template>,
+    templates: Box<[Template]>,
+    /// The headers of all columns, one after the other.
+    headers: Box<[u8]>,
     other_rows: usize,
     ids: OnceLock<Ids>,
     data: OnceLock<Data>,
     others: OnceLock<PlainLines>,
 }
 
+/// A template. Its columns' headers are decoded when they are first needed: of a block's hundreds of templates a query
+/// needs few.
 #[derive(Debug)]
 struct Template {
     shape: Arc<Shape>,
-    columns: Vec<Column>,
-    rows: usize,
+    rows: u32,
+    /// Where its columns' headers begin, and its parts of the index and of the packed section.
+    header_at: u32,
+    index_at: u32,
+    packed_at: u32,
+    columns: OnceLock<Box<[Column]>>,
 }
 
 /// What all blocks' templates with the same key share.
@@ -214,13 +224,14 @@ pub(crate) struct Shape {
     cut_runs: bool,
     /// Bytes of the constant text.
     constant_bytes: usize,
+    slots: usize,
 }
 
 impl Shape {
     pub(crate) fn new(id: u64, key: &[u8]) -> Self {
         let slots = key.iter().filter(|byte| is_slot(**byte)).count();
         let cut_runs = key.windows(2).any(|pair| pair[0] == SLOT_DIGITS && pair[1] == SLOT_DIGITS);
-        Self { id, key: key.into(), cut_runs, constant_bytes: key.len() - slots }
+        Self { id, key: key.into(), cut_runs, constant_bytes: key.len() - slots, slots }
     }
 }
 
@@ -238,11 +249,12 @@ struct Data {
 }
 
 impl Template {
+    /// Reads a template, and passes over the headers of its columns, which go to `headers`.
     fn decode(
         reader: &mut ByteReader<'_>,
         env: &BlockEnv,
-        index_at: &mut usize,
-        packed_at: &mut usize,
+        headers: &mut Vec<u8>,
+        (index_at, packed_at): (&mut usize, &mut usize),
     ) -> Result<Self, DecodeError> {
         let key_len = reader.length()?;
         let key = reader.take(key_len)?;
@@ -250,20 +262,47 @@ impl Template {
         if rows == 0 || rows > BLOCK_ROWS_MAX {
             return Err(DecodeError::Invalid("rows of a template"));
         }
-        let slots = key.iter().copied().filter(|byte| is_slot(*byte));
-        let mut columns = Vec::with_capacity(slots.clone().count());
-        for slot in slots {
-            columns.push(Column::decode(reader, slot, rows, index_at, packed_at)?);
+        let place = |at: usize| u32::try_from(at).map_err(|_| DecodeError::Invalid("place of a column"));
+        let (own_index, own_packed) = (place(*index_at)?, place(*packed_at)?);
+        let before = reader.rest();
+        for slot in key.iter().filter(|byte| is_slot(**byte)) {
+            Column::decode(reader, *slot, rows, index_at, packed_at)?;
         }
-        Ok(Self { shape: env.shape(key), columns, rows })
+        let header_at = place(headers.len())?;
+        headers.extend_from_slice(&before[..before.len() - reader.rest().len()]);
+        Ok(Self {
+            shape: env.shape(key),
+            rows: rows as u32,
+            header_at,
+            index_at: own_index,
+            packed_at: own_packed,
+            columns: OnceLock::new(),
+        })
     }
 
-    fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.columns.iter().map(Column::heap_bytes).sum::<usize>()
+    fn columns(&self, lines: &TemplatedLines) -> Result<&[Column], BlockError> {
+        load(&self.columns, || {
+            let mut reader = ByteReader::new(lines.headers.get(self.header_at as usize..).ok_or(BROKEN)?);
+            let (mut index_at, mut packed_at) = (self.index_at as usize, self.packed_at as usize);
+            let mut columns = Vec::with_capacity(self.shape.slots);
+            for slot in self.shape.key.iter().filter(|byte| is_slot(**byte)) {
+                let rows = self.rows as usize;
+                columns.push(Column::decode(&mut reader, *slot, rows, &mut index_at, &mut packed_at)?);
+            }
+            lines.sections.charge(columns.iter().map(Column::heap_bytes).sum());
+            Ok(columns.into())
+        })
+        .map(|columns| &**columns)
     }
 
-    fn append(&self, data: ColumnData<'_>, ordinal: usize, dst: &mut Vec<u8>) -> Option<()> {
-        let mut columns = self.columns.iter();
+    fn append(
+        &self,
+        columns: &[Column],
+        data: ColumnData<'_>,
+        ordinal: usize,
+        dst: &mut Vec<u8>,
+    ) -> Option<()> {
+        let mut columns = columns.iter();
         let mut rest = &*self.shape.key;
         while let Some(at) = rest.iter().position(|byte| is_slot(*byte)) {
             dst.extend_from_slice(&rest[..at]);
@@ -277,7 +316,7 @@ impl Template {
     /// The rows, by their place in the template, that may pass: `None` for all.
     fn candidates(
         &self,
-        data: ColumnData<'_>,
+        lines: &TemplatedLines,
         groups: &[Vec<usize>],
         filters: &LineFilters,
     ) -> Result<Option<Vec<u32>>, BlockError> {
@@ -290,9 +329,9 @@ impl Template {
                 group.iter().map(|needle| filters.needles()[*needle].slot_test()).collect();
             let Some(tests) = tests else { continue };
             let mut rows = Vec::new();
-            for column in &self.columns {
-                for test in &tests {
-                    column.candidates(data, test, &mut rows).ok_or(BROKEN)?;
+            for column in self.columns(lines)? {
+                for test in tests.iter().filter(|test| column.may_pass(test)) {
+                    column.candidates(lines.data()?, test, &mut rows).ok_or(BROKEN)?;
                 }
             }
             rows.sort_unstable();
@@ -315,18 +354,22 @@ impl TemplatedLines {
         let count = reader.length()?;
         let (mut index_at, mut packed_at) = (0, 0);
         let mut templates = Vec::with_capacity(count.min(section.len()));
+        let mut headers = Vec::new();
         let mut templated_rows = 0;
         for _ in 0..count {
-            let template = Template::decode(&mut reader, sections.env(), &mut index_at, &mut packed_at)?;
-            templated_rows += template.rows;
+            let places = (&mut index_at, &mut packed_at);
+            let template = Template::decode(&mut reader, sections.env(), &mut headers, places)?;
+            templated_rows += template.rows as usize;
             templates.push(template);
         }
         let other_rows = rows.checked_sub(templated_rows).ok_or(BROKEN)?;
-        sections.charge(templates.iter().map(Template::heap_bytes).sum());
+        let (templates, headers) = (templates.into_boxed_slice(), headers.into_boxed_slice());
+        sections.charge(templates.len() * size_of::<Template>() + headers.len());
         Ok(Self {
             sections: sections.clone(),
             rows,
             templates,
+            headers,
             other_rows,
             ids: OnceLock::new(),
             data: OnceLock::new(),
@@ -358,7 +401,8 @@ impl TemplatedLines {
                 ordinals.push(*count);
                 *count += 1;
             }
-            let expected = std::iter::once(self.other_rows).chain(self.templates.iter().map(|t| t.rows));
+            let of_templates = self.templates.iter().map(|template| template.rows as usize);
+            let expected = std::iter::once(self.other_rows).chain(of_templates);
             if numbers.len() != self.rows || !seen.iter().map(|count| *count as usize).eq(expected) {
                 return Err(BROKEN);
             }
@@ -387,8 +431,8 @@ impl TemplatedLines {
         let Some(template) = number.checked_sub(1).map(|idx| &self.templates[idx]) else {
             return Ok(Cow::Borrowed(self.others()?.line(ordinal)));
         };
-        let mut text = Vec::with_capacity(template.shape.key.len() + template.columns.len() * 8);
-        template.append(self.data()?, ordinal, &mut text).ok_or(BROKEN)?;
+        let mut text = Vec::with_capacity(template.shape.key.len() + template.shape.slots * 8);
+        template.append(template.columns(self)?, self.data()?, ordinal, &mut text).ok_or(BROKEN)?;
         String::from_utf8(text).map(Cow::Owned).map_err(|_| BROKEN)
     }
 
@@ -400,7 +444,7 @@ impl TemplatedLines {
         };
         let data = self.data()?;
         let mut bytes = template.shape.constant_bytes;
-        for column in &template.columns {
+        for column in template.columns(self)? {
             bytes += column.len(data, ordinal).ok_or(BROKEN)?;
         }
         Ok(bytes as u64)
@@ -409,13 +453,14 @@ impl TemplatedLines {
     /// What is to be done with the rows of each template. Templates decide first, then columns.
     pub(super) fn checks(&self, filters: &LineFilters) -> Result<Vec<Check>, BlockError> {
         let mut checks = Vec::with_capacity(self.templates.len() + 1);
-        checks.push(if self.other_rows > 0 { Check::Rows } else { Check::Skip });
-        for template in &self.templates {
-            checks.push(match &*filters.plan(&template.shape) {
+        checks.push(self.check_others(filters)?);
+        let plans = filters.plans(self.templates.iter().map(|template| &*template.shape));
+        for (template, plan) in self.templates.iter().zip(&plans) {
+            checks.push(match plan {
                 TemplatePlan::None => Check::Skip,
                 TemplatePlan::All => Check::Take,
                 TemplatePlan::Check(groups) if groups.is_empty() => Check::Rows,
-                TemplatePlan::Check(groups) => match template.candidates(self.data()?, groups, filters)? {
+                TemplatePlan::Check(groups) => match template.candidates(self, groups, filters)? {
                     None => Check::Rows,
                     Some(rows) if rows.is_empty() => Check::Skip,
                     Some(rows) => Check::Some(rows),
@@ -423,6 +468,17 @@ impl TemplatedLines {
             });
         }
         Ok(checks)
+    }
+
+    /// Which of the lines stored as text pass: they are looked at at once, so that a block can be ruled out.
+    fn check_others(&self, filters: &LineFilters) -> Result<Check, BlockError> {
+        if self.other_rows == 0 {
+            return Ok(Check::Skip);
+        }
+        let others = self.others()?;
+        let passing = (0..self.other_rows).filter(|ordinal| filters.matches(others.line(*ordinal)));
+        let passing: Vec<u32> = passing.map(|ordinal| ordinal as u32).collect();
+        Ok(if passing.is_empty() { Check::Skip } else { Check::Exactly(passing) })
     }
 
     /// The rows of a range whose lines pass; only lines that the checks leave open are put together.
@@ -466,7 +522,7 @@ impl TemplatedLines {
             return Ok(filters.matches(self.others()?.line(ordinal)));
         };
         text.clear();
-        template.append(self.data()?, ordinal, text).ok_or(BROKEN)?;
+        template.append(template.columns(self)?, self.data()?, ordinal, text).ok_or(BROKEN)?;
         Ok(filters.matches(std::str::from_utf8(text).map_err(|_| BROKEN)?))
     }
 }
@@ -477,8 +533,10 @@ pub(crate) enum Check {
     Skip,
     Take,
     Rows,
-    /// Only these rows, in order.
+    /// At most these rows, in order.
     Some(Vec<u32>),
+    /// These rows, in order.
+    Exactly(Vec<u32>),
 }
 
 impl Check {
@@ -495,6 +553,7 @@ impl Check {
                     Some(false)
                 }
             }
+            Self::Exactly(rows) => Some(rows.binary_search(&ordinal).is_ok()),
         }
     }
 }

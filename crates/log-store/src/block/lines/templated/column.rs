@@ -316,6 +316,28 @@ impl Column {
         Ok(Self { slot, rows, lengths, values })
     }
 
+    /// Whether any row may pass a test, as far as the header tells.
+    pub(super) fn may_pass(&self, test: &SlotTest<'_>) -> bool {
+        match &self.values {
+            Values::Constant(value) => test.number(*value),
+            Values::Packed { least, width, .. } => {
+                let most = least.saturating_add(if *width == 64 { u64::MAX } else { (1 << width) - 1 });
+                test.number_between(*least, most)
+            }
+            Values::Dictionary { values, .. } => values.iter().any(|value| test.number(*value)),
+            Values::Split { high, .. } => high.iter().any(|high| {
+                let least = high.saturating_mul(SPLIT_AT);
+                test.number_between(least, least.saturating_add(SPLIT_AT - 1))
+            }),
+            Values::Nibbles { stride, .. } => test.word.is_some_and(|word| word.len() <= stride * 2),
+        }
+    }
+
+    /// Whether a row's number tells its text: nothing but the number's own digits is in it.
+    pub(super) fn is_determined(&self) -> bool {
+        self.slot == SLOT_DIGITS && !matches!(self.lengths, Lengths::Each { .. })
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         let dictionary = match &self.values {
             Values::Dictionary { values, .. } | Values::Split { high: values, .. } => values.len() * 8,
@@ -329,7 +351,7 @@ impl Column {
     }
 
     /// The number of a row; `None` where the sections are too short or the index points nowhere.
-    fn number(&self, data: ColumnData<'_>, row: usize) -> Option<u64> {
+    pub(super) fn number(&self, data: ColumnData<'_>, row: usize) -> Option<u64> {
         match &self.values {
             Values::Constant(value) => Some(*value),
             Values::Packed { least, width, at } => {

@@ -1,0 +1,149 @@
+//! Columns of fields of templated lines.
+
+use hashbrown::HashMap;
+use log_storage_api::FieldColumn;
+
+use super::{BROKEN, Template, TemplatedLines};
+use crate::error::BlockError;
+use crate::fields::{FieldColumnBuilder, FieldLookup, FieldPart, FieldPlace};
+
+/// How the values of a field come from a template's rows.
+enum Way<'a> {
+    /// All rows have the value of this number.
+    Fixed(u32),
+    /// The number in one slot tells the value; known ones by their number.
+    ByNumber(usize, &'a [FieldPart], HashMap<u64, u32>),
+    /// The value has to be put together.
+    Text(&'a [FieldPart]),
+}
+
+impl TemplatedLines {
+    /// The columns of wanted fields for some rows; those of others are empty.
+    pub(crate) fn fields(
+        &self,
+        lookup: &FieldLookup,
+        wanted: &[bool],
+        rows: &[u32],
+    ) -> Result<Vec<FieldColumn>, BlockError> {
+        let ids = self.ids()?;
+        let shapes: Vec<_> = self.templates.iter().map(|_| std::cell::OnceCell::new()).collect();
+        let mut columns = Vec::with_capacity(wanted.len());
+        for (field, is_wanted) in wanted.iter().enumerate() {
+            let mut builder = FieldColumnBuilder::default();
+            let mut ways: Vec<Option<Way<'_>>> = self.templates.iter().map(|_| None).collect();
+            for row in rows.iter().filter(|_| *is_wanted) {
+                let (number, ordinal) =
+                    (usize::from(ids.numbers[*row as usize]), ids.ordinals[*row as usize]);
+                let Some(idx) = number.checked_sub(1) else {
+                    let line = self.others()?.line(ordinal as usize);
+                    let number = field_of_line(lookup, line, field, &mut builder);
+                    builder.push(number);
+                    continue;
+                };
+                let template = &self.templates[idx];
+                let shape = shapes[idx].get_or_init(|| lookup.of_shape(&template.shape));
+                let way = match &mut ways[idx] {
+                    Some(way) => way,
+                    slot => {
+                        let place = shape.as_ref().as_ref().map(|fields| &fields[field]);
+                        slot.insert(self.way(template, place, &mut builder)?)
+                    }
+                };
+                let number = self.value(template, way, ordinal as usize, &mut builder)?;
+                builder.push(number);
+            }
+            columns.push(builder.finish());
+        }
+        Ok(columns)
+    }
+
+    fn way<'a>(
+        &self,
+        template: &Template,
+        place: Option<&'a FieldPlace>,
+        builder: &mut FieldColumnBuilder,
+    ) -> Result<Way<'a>, BlockError> {
+        let parts = match place {
+            None => return Ok(Way::Fixed(FieldColumn::UNKNOWN)),
+            Some(FieldPlace::Missing) => return Ok(Way::Fixed(builder.number(None))),
+            Some(FieldPlace::Parts(parts)) => parts.as_slice(),
+        };
+        let mut slots = parts.iter().filter_map(|part| match part {
+            FieldPart::Slot(slot) => Some(*slot),
+            FieldPart::Text(_) => None,
+        });
+        Ok(match (slots.next(), slots.next()) {
+            (None, _) => {
+                let mut text = Vec::new();
+                self.put_together(template, parts, 0, &mut text)?;
+                let text = String::from_utf8(text).map_err(|_| BROKEN)?;
+                Way::Fixed(builder.number(Some(&text)))
+            }
+            (Some(slot), None) if template.columns(self)?.get(slot).ok_or(BROKEN)?.is_determined() => {
+                Way::ByNumber(slot, parts, HashMap::new())
+            }
+            _ => Way::Text(parts),
+        })
+    }
+
+    /// The number of a row's value.
+    fn value(
+        &self,
+        template: &Template,
+        way: &mut Way<'_>,
+        ordinal: usize,
+        builder: &mut FieldColumnBuilder,
+    ) -> Result<u32, BlockError> {
+        let mut text = Vec::new();
+        match way {
+            Way::Fixed(number) => Ok(*number),
+            Way::Text(parts) => {
+                self.put_together(template, parts, ordinal, &mut text)?;
+                Ok(builder.number(Some(std::str::from_utf8(&text).map_err(|_| BROKEN)?)))
+            }
+            Way::ByNumber(slot, parts, known) => {
+                let column = template.columns(self)?.get(*slot).ok_or(BROKEN)?;
+                let value = column.number(self.data()?, ordinal).ok_or(BROKEN)?;
+                if let Some(number) = known.get(&value) {
+                    return Ok(*number);
+                }
+                self.put_together(template, parts, ordinal, &mut text)?;
+                let number = builder.number(Some(std::str::from_utf8(&text).map_err(|_| BROKEN)?));
+                known.insert(value, number);
+                Ok(number)
+            }
+        }
+    }
+
+    fn put_together(
+        &self,
+        template: &Template,
+        parts: &[FieldPart],
+        ordinal: usize,
+        text: &mut Vec<u8>,
+    ) -> Result<(), BlockError> {
+        for part in parts {
+            match part {
+                FieldPart::Text(own) => text.extend_from_slice(own.as_bytes()),
+                FieldPart::Slot(slot) => {
+                    let column = template.columns(self)?.get(*slot).ok_or(BROKEN)?;
+                    column.append(self.data()?, ordinal, text).ok_or(BROKEN)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of a field's value in a line.
+pub(crate) fn field_of_line(
+    lookup: &FieldLookup,
+    line: &str,
+    field: usize,
+    builder: &mut FieldColumnBuilder,
+) -> u32 {
+    match lookup.finder.find(line, &[]) {
+        None => FieldColumn::UNKNOWN,
+        Some(found) => builder.number(found[field].clone().map(|place| &line[place])),
+    }
+}
