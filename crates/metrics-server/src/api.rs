@@ -31,7 +31,7 @@ pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
 pub(crate) use query::check_points;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 29] = [
+const NOT_BUILT: [&str; 28] = [
     "/api/v1/features",
     "/api/v1/notifications",
     "/api/v1/notifications/live",
@@ -43,7 +43,6 @@ const NOT_BUILT: [&str; 29] = [
     "/api/v1/search/label_values",
     "/api/v1/search/metric_names",
     "/api/v1/status/self_metrics",
-    "/api/v1/targets/relabel_steps",
     "/",
     "/agent",
     "/alertmanager-discovery",
@@ -76,6 +75,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(metadata::metadata))
         .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
         .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
         .route("/api/v1/scrape_pools", get(targets::pools))
         .route("/api/v1/alertmanagers", get(targets::alertmanagers))

@@ -135,14 +135,8 @@ impl Follower {
             let mut line = Vec::new();
             let mut seen = None;
             while let Some(chunk) = response.chunk().await.map_err(|error| error.chain())? {
-                for part in chunk.as_ref().split_inclusive(|byte| *byte == b'\n') {
-                    line.extend_from_slice(part);
-                    let Some(event) = whole_event(&mut line)? else { continue };
-                    match self.take(event).await {
-                        Some(version) => seen = Some(version),
-                        // Too old to go on from: list anew.
-                        None => return Ok(()),
-                    }
+                if !self.take_part(chunk.as_ref(), &mut line, &mut seen).await? {
+                    return Ok(());
                 }
             }
             if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
@@ -150,6 +144,24 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// Takes the events that a part of the answer ends; `false` where the watch is of no more use and a list is needed.
+    async fn take_part(
+        &self,
+        part: &[u8],
+        line: &mut Vec<u8>,
+        seen: &mut Option<String>,
+    ) -> Result<bool, String> {
+        for piece in part.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            let Some(event) = whole_event(line)? else { continue };
+            match self.take(event).await {
+                Some(version) => *seen = Some(version),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 
     /// Sends a change on; returns the version that it stands for, or `None` where the watch is of no more use.
