@@ -12,6 +12,7 @@ pub(crate) mod labels;
 mod metadata;
 mod params;
 mod query;
+mod read;
 mod rules;
 mod status;
 mod targets;
@@ -31,13 +32,12 @@ pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
 pub(crate) use query::check_points;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 28] = [
+const NOT_BUILT: [&str; 27] = [
     "/api/v1/features",
     "/api/v1/notifications",
     "/api/v1/notifications/live",
     "/api/v1/openapi.yaml",
     "/api/v1/otlp/v1/metrics",
-    "/api/v1/read",
     "/api/v1/scrape_pools/config",
     "/api/v1/search/label_names",
     "/api/v1/search/label_values",
@@ -95,6 +95,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
+        .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));
