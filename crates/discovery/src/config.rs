@@ -6,7 +6,13 @@ use std::time::Duration;
 use ::config::{Map, Node, Reported};
 use http_client::{HttpClientConfig, Url};
 
+use crate::consul::ConsulConfig;
+use crate::dns::DnsConfig;
+use crate::docker::DockerConfig;
+use crate::dockerswarm::DockerSwarmConfig;
+use crate::ec2::Ec2Config;
 use crate::glob::is_valid_glob;
+use crate::kubernetes::KubernetesConfig;
 use crate::target_group::TargetGroup;
 
 /// One configured discovery.
@@ -18,6 +24,18 @@ pub enum DiscoveryConfig {
     File(FileConfig),
     /// An entry of `http_sd_configs`.
     Http(Box<HttpConfig>),
+    /// An entry of `dns_sd_configs`.
+    Dns(DnsConfig),
+    /// An entry of `docker_sd_configs`.
+    Docker(Box<DockerConfig>),
+    /// An entry of `dockerswarm_sd_configs`.
+    DockerSwarm(Box<DockerSwarmConfig>),
+    /// An entry of `consul_sd_configs`.
+    Consul(Box<ConsulConfig>),
+    /// An entry of `kubernetes_sd_configs`.
+    Kubernetes(Box<KubernetesConfig>),
+    /// An entry of `ec2_sd_configs`.
+    Ec2(Box<Ec2Config>),
 }
 
 /// Targets from files.
@@ -41,20 +59,14 @@ pub struct HttpConfig {
 }
 
 /// Kinds that Prometheus has and that are not built here.
-const NOT_BUILT: [&str; 32] = [
+const NOT_BUILT: [&str; 26] = [
     "aws_sd_configs",
     "azure_sd_configs",
-    "consul_sd_configs",
     "digitalocean_sd_configs",
-    "dns_sd_configs",
-    "docker_sd_configs",
-    "dockerswarm_sd_configs",
-    "ec2_sd_configs",
     "eureka_sd_configs",
     "gce_sd_configs",
     "hetzner_sd_configs",
     "ionos_sd_configs",
-    "kubernetes_sd_configs",
     "kuma_sd_configs",
     "lightsail_sd_configs",
     "linode_sd_configs",
@@ -101,6 +113,17 @@ impl DiscoveryConfig {
         configs.extend(files.into_iter().map(Self::File));
         let urls = map.read_or("http_sd_configs", Vec::new(), |list| list.list_of(HttpConfig::read))?;
         configs.extend(urls.into_iter().map(|config| Self::Http(Box::new(config))));
+        read_all(map, "dns_sd_configs", DnsConfig::read, Self::Dns, &mut configs)?;
+        let boxed = |config| Self::Docker(Box::new(config));
+        read_all(map, "docker_sd_configs", DockerConfig::read, boxed, &mut configs)?;
+        let boxed = |config| Self::DockerSwarm(Box::new(config));
+        read_all(map, "dockerswarm_sd_configs", DockerSwarmConfig::read, boxed, &mut configs)?;
+        let boxed = |config| Self::Consul(Box::new(config));
+        read_all(map, "consul_sd_configs", ConsulConfig::read, boxed, &mut configs)?;
+        let boxed = |config| Self::Kubernetes(Box::new(config));
+        read_all(map, "kubernetes_sd_configs", KubernetesConfig::read, boxed, &mut configs)?;
+        let boxed = |config| Self::Ec2(Box::new(config));
+        read_all(map, "ec2_sd_configs", Ec2Config::read, boxed, &mut configs)?;
         Ok(configs)
     }
 
@@ -110,8 +133,27 @@ impl DiscoveryConfig {
             Self::Static(_) => "static",
             Self::File(_) => "file",
             Self::Http(_) => "http",
+            Self::Dns(_) => "dns",
+            Self::Docker(_) => "docker",
+            Self::DockerSwarm(_) => "dockerswarm",
+            Self::Consul(_) => "consul",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::Ec2(_) => "ec2",
         }
     }
+}
+
+/// Reads the entries of one kind.
+fn read_all<T>(
+    map: &Map,
+    key: &str,
+    read: impl FnMut(&Node) -> Result<T, Reported>,
+    wrap: impl FnMut(T) -> DiscoveryConfig,
+    configs: &mut Vec<DiscoveryConfig>,
+) -> Result<(), Reported> {
+    let entries = map.read_or(key, Vec::new(), |list| list.list_of(read))?;
+    configs.extend(entries.into_iter().map(wrap));
+    Ok(())
 }
 
 impl FileConfig {

@@ -1,17 +1,27 @@
 //! The discoveries of one job, run together.
 
+use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http_client::{ClientOptions, HostAliases, HttpClient, HttpClientError};
+use sys::SystemClock;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::DiscoveryConfig;
+use crate::consul::ConsulDiscovery;
 use crate::discoverer::{Discoverer, Updates};
+use crate::dns::{DnsDiscovery, Resolver};
+use crate::docker::DockerDiscovery;
+use crate::dockerswarm::DockerSwarmDiscovery;
+use crate::ec2::Ec2Discovery;
 use crate::file::FileDiscovery;
 use crate::http::HttpDiscovery;
+use crate::kubernetes::KubernetesDiscovery;
 use crate::metrics::Metrics;
+use crate::refresh::Refreshing;
 use crate::target_group::TargetGroup;
 
 /// What discoveries need of their service.
@@ -64,25 +74,9 @@ impl Discovery {
         let stop = watch::Sender::new(false);
         let mut tasks = JoinSet::new();
         for (slot, config) in configs.iter().enumerate() {
-            let discoverer: Box<dyn Discoverer> = match config {
-                DiscoveryConfig::Static(groups) => {
-                    shared.set(slot, groups.clone());
-                    continue;
-                }
-                DiscoveryConfig::File(file) => {
-                    Box::new(FileDiscovery::new(file.clone(), env.metrics.clone()))
-                }
-                DiscoveryConfig::Http(http) => {
-                    let options = ClientOptions {
-                        user_agent: env.user_agent.clone(),
-                        gzip: true,
-                        aliases: env.aliases.clone(),
-                    };
-                    let client = HttpClient::new(http.client.clone(), options)?;
-                    Box::new(HttpDiscovery::new((**http).clone(), client, env.metrics.clone()))
-                }
-            };
+            let discoverer = discoverer(config.clone(), env)?;
             let updates = Updates { shared: Arc::clone(&shared), slot, stop: stop.subscribe() };
+            // What is static is there when this call returns.
             tasks.spawn(discoverer.run(updates));
         }
         Ok(Self { shared, stop, tasks })
@@ -111,6 +105,52 @@ impl Discovery {
                 tracing::error!(error = %error, job = %self.shared.name, "discovery ended badly");
             }
         }
+    }
+}
+
+/// Makes what looks for targets.
+fn discoverer(config: DiscoveryConfig, env: &DiscoveryEnv) -> Result<Box<dyn Discoverer>, HttpClientError> {
+    let metrics = env.metrics.clone();
+    let options =
+        ClientOptions { user_agent: env.user_agent.clone(), gzip: true, aliases: env.aliases.clone() };
+    Ok(match config {
+        DiscoveryConfig::Static(groups) => Box::new(StaticDiscovery(groups)),
+        DiscoveryConfig::File(file) => Box::new(FileDiscovery::new(file, metrics)),
+        DiscoveryConfig::Http(http) => {
+            let client = HttpClient::new(http.client.clone(), options)?;
+            Box::new(HttpDiscovery::new(*http, client, metrics))
+        }
+        DiscoveryConfig::Dns(config) => {
+            let (resolver, known) = (Resolver::system(), BTreeMap::new());
+            let inner = DnsDiscovery { config, resolver, metrics: metrics.clone(), known };
+            Box::new(Refreshing { inner, metrics })
+        }
+        DiscoveryConfig::Docker(config) => {
+            let api = config.daemon.api(options)?;
+            Box::new(Refreshing { inner: DockerDiscovery { config: *config, api }, metrics })
+        }
+        DiscoveryConfig::DockerSwarm(config) => {
+            let api = config.daemon.api(options)?;
+            Box::new(Refreshing { inner: DockerSwarmDiscovery { config: *config, api }, metrics })
+        }
+        DiscoveryConfig::Consul(config) => Box::new(ConsulDiscovery::new(*config, options, metrics)?),
+        DiscoveryConfig::Kubernetes(config) => Box::new(KubernetesDiscovery::new(*config, options, metrics)?),
+        DiscoveryConfig::Ec2(config) => {
+            let client = HttpClient::new(config.client.clone(), options)?;
+            let clock = Arc::new(SystemClock::new());
+            Box::new(Refreshing { inner: Ec2Discovery::new(*config, client, clock), metrics })
+        }
+    })
+}
+
+/// What is there once and for all.
+#[derive(Debug)]
+struct StaticDiscovery(Vec<TargetGroup>);
+
+impl Discoverer for StaticDiscovery {
+    fn run(self: Box<Self>, updates: Updates) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        updates.set(self.0);
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -10,6 +10,10 @@ pub struct Metrics {
     pub(crate) refresh_failures: Family<Counter>,
     pub(crate) file_read_errors: Counter,
     pub(crate) http_failures: Counter,
+    pub(crate) dns_lookups: Counter,
+    pub(crate) dns_failures: Counter,
+    pub(crate) consul_failures: Counter,
+    pub(crate) kubernetes_failures: Counter,
 }
 
 impl Metrics {
@@ -33,6 +37,13 @@ impl Metrics {
             ),
             file_read_errors: registry
                 .counter("prometheus_sd_file_read_errors_total", "Files of targets that could not be read."),
+            dns_lookups: registry.counter("prometheus_sd_dns_lookups_total", "DNS look-ups."),
+            dns_failures: registry
+                .counter("prometheus_sd_dns_lookup_failures_total", "DNS look-ups that failed."),
+            consul_failures: registry
+                .counter("prometheus_sd_consul_rpc_failures_total", "Requests to Consul that failed."),
+            kubernetes_failures: registry
+                .counter("prometheus_sd_kubernetes_failures_total", "Requests to Kubernetes that failed."),
             http_failures: registry
                 .counter("prometheus_sd_http_failures_total", "HTTP discovery requests that failed."),
         }

@@ -1,5 +1,6 @@
 //! The client.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub struct HttpClient(Arc<Inner>);
 struct Inner {
     config: HttpClientConfig,
     options: ClientOptions,
+    /// Where all requests go, in place of their URL's host.
+    socket: Option<PathBuf>,
     has_tls_files: bool,
     current: Mutex<Built>,
     token: Option<TokenSource>,
@@ -93,13 +96,33 @@ impl HttpClient {
     /// # Errors
     /// Where a file cannot be read or a certificate cannot be used.
     pub fn new(config: HttpClientConfig, options: ClientOptions) -> Result<Self, HttpClientError> {
+        Self::build(config, options, None)
+    }
+
+    /// The same for a server that listens on a socket of this machine: whatever a request's URL says, it goes there.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn over_socket(
+        config: HttpClientConfig,
+        options: ClientOptions,
+        socket: PathBuf,
+    ) -> Result<Self, HttpClientError> {
+        Self::build(config, options, Some(socket))
+    }
+
+    fn build(
+        config: HttpClientConfig,
+        options: ClientOptions,
+        socket: Option<PathBuf>,
+    ) -> Result<Self, HttpClientError> {
         let materials = tls::read_materials(&config.tls)?;
-        let client = build(&config.tls, &config.proxy, &config, &options, &materials)?;
+        let client = build((&config.tls, &config.proxy), &config, &options, &materials, socket.as_deref())?;
         let token = match &config.oauth2 {
             Some(oauth2) => {
                 let materials = tls::read_materials(&oauth2.tls)?;
                 let plain = HttpClientConfig::default();
-                let client = build(&oauth2.tls, &oauth2.proxy, &plain, &options, &materials)?;
+                let client = build((&oauth2.tls, &oauth2.proxy), &plain, &options, &materials, None)?;
                 Some(TokenSource::new((**oauth2).clone(), client))
             }
             None => None,
@@ -109,7 +132,7 @@ impl HttpClient {
             .flatten()
             .any(SecretSource::is_file);
         let current = Mutex::new(Built { materials, client });
-        Ok(Self(Arc::new(Inner { config, options, has_tls_files, current, token })))
+        Ok(Self(Arc::new(Inner { config, options, socket, has_tls_files, current, token })))
     }
 
     /// The block that the client was built from.
@@ -153,8 +176,8 @@ impl HttpClient {
             if materials == before.materials {
                 return Ok(before);
             }
-            let client =
-                build(&inner.config.tls, &inner.config.proxy, &inner.config, &inner.options, &materials)?;
+            let blocks = (&inner.config.tls, &inner.config.proxy);
+            let client = build(blocks, &inner.config, &inner.options, &materials, inner.socket.as_deref())?;
             Ok(Built { materials, client })
         })
         .await?;
@@ -287,11 +310,11 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn build(
-    tls: &TlsClientConfig,
-    proxy: &ProxyConfig,
+    (tls, proxy): (&TlsClientConfig, &ProxyConfig),
     config: &HttpClientConfig,
     options: &ClientOptions,
     materials: &Materials,
+    socket: Option<&Path>,
 ) -> Result<reqwest::Client, HttpClientError> {
     let redirects = if config.follow_redirects {
         reqwest::redirect::Policy::limited(REDIRECTS_MAX)
@@ -307,6 +330,9 @@ fn build(
         .user_agent(&options.user_agent);
     if !config.enable_http2 {
         builder = builder.http1_only();
+    }
+    if let Some(socket) = socket {
+        builder = builder.unix_socket(socket);
     }
     if !proxy.from_environment {
         builder = builder.no_proxy();

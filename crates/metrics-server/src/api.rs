@@ -12,6 +12,7 @@ pub(crate) mod labels;
 mod metadata;
 mod params;
 mod query;
+mod read;
 mod rules;
 mod status;
 mod targets;
@@ -32,19 +33,17 @@ pub(crate) use query::check_points;
 pub(crate) use write::MessageBuffers;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 29] = [
+const NOT_BUILT: [&str; 27] = [
     "/api/v1/features",
     "/api/v1/notifications",
     "/api/v1/notifications/live",
     "/api/v1/openapi.yaml",
     "/api/v1/otlp/v1/metrics",
-    "/api/v1/read",
     "/api/v1/scrape_pools/config",
     "/api/v1/search/label_names",
     "/api/v1/search/label_values",
     "/api/v1/search/metric_names",
     "/api/v1/status/self_metrics",
-    "/api/v1/targets/relabel_steps",
     "/",
     "/agent",
     "/alertmanager-discovery",
@@ -77,6 +76,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/label/{name}/values", get(labels::values))
         .route("/api/v1/metadata", get(metadata::metadata))
         .route("/api/v1/targets", get(targets::targets))
+        .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
         .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
         .route("/api/v1/scrape_pools", get(targets::pools))
         .route("/api/v1/alertmanagers", get(targets::alertmanagers))
@@ -96,6 +96,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
+        .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));

@@ -188,6 +188,10 @@ fn build_state(
         remote,
         rules: RuleManager::new(lifecycle, rule_metrics, Arc::clone(flags)),
         engine: engine(flags, &subquery_step_ms),
+        read_slots: Arc::new(Semaphore::new(match flags.read_concurrent_limit {
+            0 => Semaphore::MAX_PERMITS,
+            most => most,
+        })),
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
         config: RwLock::new(Arc::new(loaded)),
         config_loaded: RwLock::new((started_ms, true)),

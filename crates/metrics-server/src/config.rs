@@ -21,6 +21,8 @@ pub(crate) use scrape_config::ScrapeConfig;
 pub struct Config {
     pub(crate) global: Global,
     pub(crate) rule_files: Vec<PathBuf>,
+    /// Patterns of files with further jobs; the jobs themselves are among `scrape_configs` once all is loaded.
+    pub(crate) scrape_config_files: Vec<PathBuf>,
     pub(crate) scrape_configs: Vec<ScrapeConfig>,
     pub(crate) alerting: AlertingConfig,
     pub(crate) storage: StorageConfig,
@@ -58,11 +60,6 @@ impl Config {
         map.set(&mut rule_files, "rule_files", |node| node.list_of(read_pattern));
         let mut scrape_config_files = Vec::new();
         map.set(&mut scrape_config_files, "scrape_config_files", |node| node.list_of(read_pattern));
-        if !scrape_config_files.is_empty() {
-            return Err(map.error(
-                "scrape_config_files is known but not built yet: list the jobs under scrape_configs",
-            ));
-        }
         let mut alerting =
             AlertingConfig { external_labels: global.external_labels.clone(), ..AlertingConfig::default() };
         map.set(&mut alerting, "alerting", |node| {
@@ -73,19 +70,20 @@ impl Config {
         map.set(&mut scrape_configs, "scrape_configs", |node| {
             node.list_of(|item| ScrapeConfig::read(item, &global))
         });
-        let mut names = std::collections::HashSet::new();
-        for job in &scrape_configs {
-            if !names.insert(&job.job_name) {
-                return Err(
-                    map.error(format_args!("found multiple scrape configs with job name {:?}", job.job_name))
-                );
-            }
+        if let Some(name) = repeated_job(&scrape_configs) {
+            return Err(map.error(format_args!("found multiple scrape configs with job name {name:?}")));
         }
         let remote_write =
             map.read_or("remote_write", Vec::new(), |node| RemoteWriteConfig::read_list(node, scheme))?;
         map.finish()?;
-        Ok(Self { global, rule_files, scrape_configs, alerting, storage, remote_write })
+        Ok(Self { global, rule_files, scrape_config_files, scrape_configs, alerting, storage, remote_write })
     }
+}
+
+/// A job name that comes twice.
+fn repeated_job(jobs: &[ScrapeConfig]) -> Option<&str> {
+    let mut names = std::collections::HashSet::new();
+    jobs.iter().map(|job| job.job_name.as_str()).find(|name| !names.insert(*name))
 }
 
 fn read_pattern(node: &Node) -> Result<PathBuf, Reported> {

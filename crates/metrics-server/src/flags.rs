@@ -185,9 +185,18 @@ pub struct Flags {
     /// Of the agent
     #[arg(long = "storage.agent.path", hide = true, value_name = "DIR")]
     pub agent_path: Option<String>,
-    /// Accepted for compatibility
-    #[arg(long = "storage.remote.flush-deadline", hide = true, default_value = "1m", value_parser = duration)]
+    /// How long samples that wait for a remote write may take when the server stops or their entry changes
+    #[arg(long = "storage.remote.flush-deadline", default_value = "1m", value_parser = duration)]
     pub remote_flush_deadline_ms: i64,
+    /// Samples that a remote read may answer with where it is not streamed; 0 for no bound
+    #[arg(long = "storage.remote.read-sample-limit", value_name = "N", default_value_t = 50_000_000)]
+    pub read_sample_limit: u64,
+    /// Remote reads at a time; 0 for no bound
+    #[arg(long = "storage.remote.read-concurrent-limit", value_name = "N", default_value_t = 10)]
+    pub read_concurrent_limit: usize,
+    /// Bytes of a frame of a streamed remote read
+    #[arg(long = "storage.remote.read-max-bytes-in-frame", value_name = "N", default_value_t = 1_048_576)]
+    pub read_frame_bytes: usize,
 }
 
 fn duration(text: &str) -> Result<i64, String> {

@@ -18,6 +18,7 @@ pub(crate) struct Metrics {
     pub(crate) query_duration: Family<Histogram>,
     pub(crate) queries: Gauge,
     pub(crate) query_samples: Counter,
+    pub(crate) remote_reads: Gauge,
     pub(crate) write_invalid_labels: Counter,
     pub(crate) federation_errors: Counter,
 }
@@ -55,6 +56,8 @@ impl Metrics {
             queries: registry.gauge("prometheus_engine_queries", "Queries that run or wait."),
             query_samples: registry
                 .counter("prometheus_engine_query_samples_total", "Samples looked at by queries."),
+            remote_reads: registry
+                .gauge("prometheus_remote_read_handler_queries", "Remote reads that run or wait."),
             write_invalid_labels: registry.counter(
                 "prometheus_api_remote_write_invalid_labels_samples_total",
                 "Samples of remote write that were left out because of invalid labels.",

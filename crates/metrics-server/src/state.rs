@@ -35,6 +35,7 @@ pub(crate) struct State {
     /// The step of subqueries that name none, in ms: the evaluation interval.
     pub(crate) subquery_step_ms: Arc<AtomicI64>,
     pub(crate) query_slots: Arc<Semaphore>,
+    pub(crate) read_slots: Arc<Semaphore>,
     pub(crate) config: RwLock<Arc<LoadedConfig>>,
     /// When the configuration was loaded last, in ms, and whether the last attempt worked.
     pub(crate) config_loaded: RwLock<(i64, bool)>,

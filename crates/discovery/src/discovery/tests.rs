@@ -48,8 +48,8 @@ async fn wait_for(discovery: &Discovery, expected: &[&str]) {
 fn wrong_and_unbuilt_configurations_name_their_key() {
     for (yaml, message) in [
         (
-            "consul_sd_configs: [{server: a}]",
-            "p.yml:1:20: consul_sd_configs: this setting is known but not built yet",
+            "nomad_sd_configs: [{server: a}]",
+            "p.yml:1:19: nomad_sd_configs: this setting is known but not built yet",
         ),
         ("file_sd_configs: [{files: [a.txt]}]", "must end in .json, .yml or .yaml"),
         ("file_sd_configs: [{files: []}]", "at least one file is needed"),
@@ -58,11 +58,45 @@ fn wrong_and_unbuilt_configurations_name_their_key() {
         ("http_sd_configs: [{}]", "required key \"url\" is missing"),
         ("static_configs: [{target: [a]}]", "unknown key \"target\", did you mean \"targets\""),
         ("static_configs: [null]", "empty or null section"),
+        ("dns_sd_configs: [{names: []}]", "at least one"),
+        ("dns_sd_configs: [{names: [a], type: A}]", "a port is required"),
+        ("dns_sd_configs: [{names: [a], type: TXT}]", "invalid DNS-SD record type"),
+        ("docker_sd_configs: [{}]", "required key \"host\" is missing"),
+        ("docker_sd_configs: [{host: 'ftp://a'}]", "must be a unix, tcp, http or https URL"),
+        (
+            "dockerswarm_sd_configs: [{host: 'unix:///x', role: pods}]",
+            "expected one of services, tasks, nodes",
+        ),
+        (
+            "consul_sd_configs: [{server: a, token: x, authorization: {credentials: y}}]",
+            "at most one of token",
+        ),
+        ("kubernetes_sd_configs: [{role: pods}]", "expected one of"),
+        ("kubernetes_sd_configs: [{role: pod, basic_auth: {username: a}}]", "need api_server"),
+        (
+            "kubernetes_sd_configs: [{role: pod, api_server: 'http://a', kubeconfig_file: b}]",
+            "kubeconfig_file cannot be set beside",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, api_server: 'http://a', namespaces: {own_namespace: true}}]",
+            "own_namespace cannot be set beside",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, api_server: 'http://a', selectors: [{role: service}]}]",
+            "a selector of this role",
+        ),
+        (
+            "kubernetes_sd_configs: [{role: pod, api_server: 'http://a', selectors: [{role: pod}, {role: pod}]}]",
+            "duplicated selector role",
+        ),
+        ("ec2_sd_configs: [{region: a, access_key: x}]", "belong together"),
     ] {
         let error = configs(yaml).expect_err(yaml);
         assert!(error.contains(message), "{yaml}: {error}");
     }
 }
+
+mod kinds;
 
 #[tokio::test]
 async fn static_targets_are_there_at_once() {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State as AxumState};
 use axum::response::Response;
-use model::{TimestampMs, format_duration_ms, format_rfc3339_ns};
+use model::{Labels, TimestampMs, format_duration_ms, format_rfc3339_ns};
+use relabel::Rule;
 use serde_json::{Value, json};
 
 use super::answer;
 use super::error::ApiError;
 use super::metadata::labels_json;
 use super::params::Params;
-use crate::scrape::Target;
+use crate::scrape::{Target, before_relabelling};
 use crate::state::State;
 
 /// What Go shows for a time that is not set.
@@ -33,9 +34,15 @@ pub(crate) async fn targets(
                 active.extend(shown.active.iter().map(|target| target_json(&state, target)));
             }
             if show_dropped {
-                let discovered = shown.dropped.iter().map(labels_json);
-                dropped
-                    .extend(discovered.map(|labels| json!({"discoveredLabels": labels, "scrapePool": name})));
+                let rules = &pool.config.relabel;
+                dropped.extend(shown.dropped.iter().map(|(labels, rule)| {
+                    json!({
+                        "discoveredLabels": labels_json(labels),
+                        "scrapePool": name,
+                        "relabelIndex": rule,
+                        "relabelRule": rules.get(*rule).map(rule_json),
+                    })
+                }));
             }
         }
         if show_dropped {
@@ -48,6 +55,50 @@ pub(crate) async fn targets(
         "droppedTargets": dropped,
         "droppedTargetCounts": counts,
     })))
+}
+
+/// What each rule of a pool makes of a set of labels, up to the one that drops it.
+pub(crate) async fn relabel_steps(
+    AxumState(state): AxumState<Arc<State>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (params, _) = Params::read(request).await?;
+    let name = params
+        .non_empty("scrapePool")
+        .ok_or_else(|| ApiError::bad_data("no scrapePool parameter provided"))?;
+    let labels: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(params.get("labels").unwrap_or_default())
+            .map_err(|error| ApiError::invalid_parameter("labels", error))?;
+    let pools = state.scrape.pools();
+    let pool = pools.get(name).ok_or_else(|| {
+        ApiError::new(super::error::Kind::NotFound, format!("scrape pool {name:?} not found"))
+    })?;
+    let mut labels = before_relabelling(&Labels::from_pairs(labels), &pool.config);
+    let mut steps = Vec::new();
+    for rule in &pool.config.relabel {
+        let keep = rule.apply(&mut labels);
+        let output = if keep { labels_json(&labels.build()) } else { json!({}) };
+        steps.push(json!({ "rule": rule_json(rule), "output": output, "keep": keep }));
+        if !keep {
+            break;
+        }
+    }
+    Ok(answer::success(&json!({ "steps": steps })))
+}
+
+/// A rule as it is written, without what it leaves out.
+fn rule_json(rule: &Rule) -> Value {
+    let spec = rule.spec();
+    let keys = [
+        ("source_labels", spec.source_labels.as_ref().map(|labels| json!(labels))),
+        ("separator", spec.separator.as_ref().map(|text| json!(text))),
+        ("regex", spec.regex.as_ref().map(|text| json!(text))),
+        ("modulus", spec.modulus.map(|number| json!(number))),
+        ("target_label", spec.target_label.as_ref().map(|text| json!(text))),
+        ("replacement", spec.replacement.as_ref().map(|text| json!(text))),
+        ("action", Some(json!(spec.action.as_deref().unwrap_or("replace").to_ascii_lowercase()))),
+    ];
+    Value::Object(keys.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
 }
 
 fn target_json(state: &State, target: &Target) -> Value {

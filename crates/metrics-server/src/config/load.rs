@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use ::config::Document;
 use service::Failure;
 
-use super::{Config, LoadedConfig, rule_file};
+use super::{Config, Global, LoadedConfig, ScrapeConfig, repeated_job, rule_file};
 
 /// Other places for rule files: where one process serves another machine's files.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ impl PathAliases {
 pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, Failure> {
     let path = &existing(path);
     let document = Document::load(path)?;
-    let loaded = document.read(Config::read)?;
+    let mut loaded = document.read(Config::read)?;
     let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     let mut rule_files = Vec::new();
     let mut errors = Vec::new();
@@ -59,6 +59,20 @@ pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, F
             }
         }
     }
+    for pattern in loaded.value.scrape_config_files.clone() {
+        for file in discovery::expand_glob(&pattern).map_err(Failure::usage)? {
+            match load_jobs(&file, &loaded.value.global) {
+                Ok((jobs, more)) => {
+                    loaded.value.scrape_configs.extend(jobs);
+                    warnings.extend(more);
+                }
+                Err(failure) => errors.push(failure.to_string()),
+            }
+        }
+    }
+    if let Some(name) = repeated_job(&loaded.value.scrape_configs) {
+        errors.push(format!("{}: found multiple scrape configs with job name {name:?}", path.display()));
+    }
     if !errors.is_empty() {
         return Err(Failure::usage(errors.join("\n")));
     }
@@ -66,6 +80,24 @@ pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, F
     rule_files.sort_by(|a, b| a.path.cmp(&b.path));
     rule_files.dedup_by(|a, b| a.path == b.path);
     Ok(LoadedConfig { config: loaded.value, rule_files, warnings, yaml: document.to_masked_yaml() })
+}
+
+/// The jobs of one of `scrape_config_files`; paths in it start at its directory.
+fn load_jobs(
+    path: &Path,
+    global: &Global,
+) -> Result<(Vec<ScrapeConfig>, Vec<String>), ::config::ConfigErrors> {
+    let document = Document::load(path)?;
+    let loaded = document.read(|root| {
+        let map = root.map()?;
+        let jobs = map.read_or("scrape_configs", Vec::new(), |node| {
+            node.list_of(|item| ScrapeConfig::read(item, global))
+        })?;
+        map.finish()?;
+        Ok(jobs)
+    })?;
+    let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+    Ok((loaded.value, warnings))
 }
 
 fn existing(path: &Path) -> PathBuf {

@@ -74,6 +74,34 @@ fn wrong_configurations_name_their_place() {
 }
 
 #[test]
+fn jobs_come_from_further_files() {
+    let dir = tempfile::tempdir().expect("directory");
+    std::fs::create_dir(dir.path().join("jobs")).expect("directory");
+    let load_with = |jobs: &str| {
+        std::fs::write(dir.path().join("jobs/a.yml"), jobs).expect("file");
+        let yaml = "global: {scrape_interval: 7s}\nscrape_config_files: ['jobs/*.yml']\nscrape_configs: [{job_name: own}]";
+        std::fs::write(dir.path().join("prometheus.yml"), yaml).expect("file");
+        load(&dir.path().join("prometheus.yml"), &PathAliases::default())
+            .map_err(|failure| failure.to_string())
+    };
+    let loaded =
+        load_with("scrape_configs: [{job_name: more, file_sd_configs: [{files: [t.json]}]}]").expect("valid");
+    let jobs = &loaded.config.scrape_configs;
+    let names: Vec<&str> = jobs.iter().map(|job| job.job_name.as_str()).collect();
+    assert_eq!((names, jobs[1].interval.as_secs()), (vec!["own", "more"], 7));
+    let discovery::DiscoveryConfig::File(files) = &jobs[1].discovery[0] else { panic!("a file") };
+    assert_eq!(files.files, [dir.path().join("jobs/t.json")], "paths start at the file that names them");
+    for (jobs, message) in [
+        ("scrape_configs: [{job_name: own}]", "found multiple scrape configs with job name \"own\""),
+        ("scrape_configs: [{}]", "a.yml"),
+        ("global: {}", "unknown key \"global\""),
+    ] {
+        let error = load_with(jobs).map(drop).expect_err(jobs);
+        assert!(error.contains(message), "{jobs}: {error}");
+    }
+}
+
+#[test]
 fn storage_settings_are_read() {
     let loaded = load_text(
         "storage: {tsdb: {out_of_order_time_window: 24h, retention: {time: 30d, size: 1GB}}}",

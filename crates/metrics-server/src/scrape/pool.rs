@@ -29,7 +29,8 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     pub(crate) active: Vec<Arc<Target>>,
-    pub(crate) dropped: Vec<Labels>,
+    /// With the place of the rule that dropped them.
+    pub(crate) dropped: Vec<(Labels, usize)>,
     pub(crate) dropped_count: usize,
 }
 
@@ -129,10 +130,10 @@ fn sync(pool: &Pool, discovery: &Discovery, env: &PoolEnv) -> Vec<Arc<Target>> {
                     found.push(Arc::from(target));
                 }
             }
-            Outcome::Dropped(labels) => {
+            Outcome::Dropped(labels, rule) => {
                 dropped_count += 1;
                 if keep == 0 || dropped.len() < keep {
-                    dropped.push(labels);
+                    dropped.push((labels, rule));
                 }
             }
             Outcome::Failed(reason) => {

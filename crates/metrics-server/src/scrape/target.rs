@@ -71,7 +71,8 @@ impl Health {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Active(Box<Target>),
-    Dropped(Labels),
+    /// By the rule at this place in `relabel_configs`.
+    Dropped(Labels, usize),
     Failed(String),
 }
 
@@ -112,11 +113,18 @@ pub(crate) fn from_groups(groups: &[TargetGroup], config: &ScrapeConfig) -> Vec<
         .collect()
 }
 
+/// What relabelling starts from: what was discovered and the job's own settings.
+pub(crate) fn before_relabelling(labels: &Labels, config: &ScrapeConfig) -> LabelsBuilder {
+    let mut labels = LabelsBuilder::from_labels(labels);
+    set_defaults(&mut labels, config);
+    labels
+}
+
 fn build(mut labels: LabelsBuilder, config: &ScrapeConfig) -> Outcome {
     set_defaults(&mut labels, config);
     let discovered = labels.build();
-    if !relabel::apply(&config.relabel, &mut labels) {
-        return Outcome::Dropped(discovered);
+    if let Some(rule) = config.relabel.iter().position(|rule| !rule.apply(&mut labels)) {
+        return Outcome::Dropped(discovered, rule);
     }
     let label = |name: &str| labels.get(name).unwrap_or_default().to_owned();
     let (address, scheme, path) = (label(ADDRESS_LABEL), label(SCHEME), label(METRICS_PATH));

@@ -175,4 +175,14 @@ fn status_answers_have_their_keys() {
     }
     let dropped = server.wait_for("/api/v1/targets?state=dropped", |_, body| body.contains("127.0.0.1:1"));
     assert!(dropped.contains("\"droppedTargetCounts\":{\"j\":1}"), "{dropped}");
+    let rule = "\"relabelIndex\":0,\"relabelRule\":{\"source_labels\":[\"__address__\"],\"regex\":\"x\",\"action\":\"keep\"}";
+    assert!(dropped.contains(rule), "{dropped}");
+    for (labels, keep) in
+        [("%7B%22__address__%22:%22x%22%7D", true), ("%7B%22__address__%22:%22y%22%7D", false)]
+    {
+        let steps = server.get(&format!("/api/v1/targets/relabel_steps?scrapePool=j&labels={labels}")).1;
+        assert!(steps.contains(&format!("\"keep\":{keep}")), "{steps}");
+    }
+    assert_eq!(server.get("/api/v1/targets/relabel_steps?scrapePool=none&labels=%7B%7D").0, 404);
+    assert_eq!(server.get("/api/v1/targets/relabel_steps?scrapePool=j&labels=x").0, 400);
 }

@@ -66,7 +66,7 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
         ("/api/v1/query?query=up%7B", 400),
         ("/api/v1/query_range?query=up&start=0&end=100&step=0", 400),
         ("/api/v1/query?query=up&timeout=x", 400),
-        ("/api/v1/read", 501),
+        ("/api/v1/read", 405),
         ("/graph", 501),
         ("/nowhere", 404),
         ("/rules/test/test", 404),

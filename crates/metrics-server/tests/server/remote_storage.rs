@@ -194,3 +194,131 @@ fn version_2_brings_metadata_and_a_reload_changes_the_entries() {
     receiver.wait_for(&path, |_, body| body.contains(",\"1\"]"));
     assert_eq!(receiver.value("count(secret)", at), None);
 }
+
+/// The samples of a series as another Prometheus reads them here.
+#[test]
+fn prometheus_reads_what_is_stored_here() {
+    if !Path::new(PROMETHEUS).exists() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("directory");
+    let (config, data) = (dir.path().join("own.yml"), dir.path().join("own"));
+    std::fs::write(&config, "global: {external_labels: {site: north}}\n").expect("file");
+    let own = start_sender(&(config, data));
+    let (first, rounds) = (now_ms() - 500_000, 400);
+    (0..rounds).for_each(|round| store_round(&own, first + round * 1000, round as f64));
+    let (config, data) = (dir.path().join("reader.yml"), dir.path().join("reader"));
+    let yaml = format!("remote_read: [{{url: 'http://{}/api/v1/read', read_recent: true}}]\n", own.address);
+    std::fs::write(&config, yaml).expect("file");
+    let reader = prometheus_at(&free_address(), &config, &data, &["--enable-feature=native-histograms"]);
+    let last = first + (rounds - 1) * 1000;
+    let sum = (rounds * (rounds - 1) / 2 * SERIES as i64).to_string();
+    for query in [
+        "sum(sum_over_time(load[10m]))",
+        "sum(sum_over_time(load{site=\"north\"}[10m]))",
+        "sum(sum_over_time(load{n=~\"1|2\"}[10m])) * 10",
+    ] {
+        assert_eq!(reader.value(query, last).as_deref(), Some(sum.as_str()), "{query}");
+    }
+    assert_eq!(reader.value("load{site=\"south\"}", last), None);
+}
+
+/// The same as a stream of frames, each with its length and checksum.
+fn check_frames(server: &Server, first: i64) {
+    use prost::Message as _;
+    use wire::prometheus::{
+        ChunkedReadResponse, LabelMatcher, Query, ReadRequest, chunk, label_matcher, read_request,
+    };
+    let pattern = LabelMatcher {
+        r#type: label_matcher::Type::Re.into(),
+        name: "__name__".to_owned(),
+        value: "rounds|latency".to_owned(),
+    };
+    let query = Query {
+        start_timestamp_ms: first,
+        end_timestamp_ms: first + 9000,
+        matchers: vec![pattern],
+        hints: None,
+    };
+    let request = ReadRequest {
+        queries: vec![query],
+        accepted_response_types: vec![read_request::ResponseType::StreamedXorChunks.into()],
+    };
+    let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("compressed");
+    let answer = server.send("POST", "/api/v1/read", &[], &body);
+    let kind = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)));
+    let (mut rest, mut found) = (answer.bytes.as_slice(), Vec::new());
+    while !rest.is_empty() {
+        let length = prost::decode_length_delimiter(rest).expect("length");
+        rest = &rest[prost::length_delimiter_len(length)..];
+        let (checksum, message) = (&rest[..4], &rest[4..4 + length]);
+        assert_eq!(checksum, chunk_encoding::crc32c(message).to_be_bytes());
+        for series in ChunkedReadResponse::decode(message).expect("protobuf").chunked_series {
+            assert!(series.labels.iter().any(|label| label.name == "site" && label.value == "north"));
+            for chunk in &series.chunks {
+                let count = u16::from_be_bytes([chunk.data[0], chunk.data[1]]);
+                let range = (chunk.min_time_ms - first, chunk.max_time_ms - first);
+                found.push((series.labels[0].value.clone(), chunk.r#type(), count, range));
+            }
+        }
+        rest = &rest[4 + length..];
+    }
+    let name = |name: &str| name.to_owned();
+    assert_eq!(
+        found,
+        [
+            (name("latency"), chunk::Encoding::Histogram, 3, (0, 2000)),
+            (name("rounds"), chunk::Encoding::Xor, 3, (0, 2000)),
+        ]
+    );
+}
+
+#[test]
+fn samples_are_read_in_one_answer_within_their_limit() {
+    use prost::Message as _;
+    use wire::prometheus::{LabelMatcher, Query, ReadRequest, ReadResponse};
+    let dir = tempfile::tempdir().expect("directory");
+    let (config, data) = (dir.path().join("own.yml"), dir.path().join("own"));
+    std::fs::write(&config, "global: {external_labels: {site: north}}\n").expect("file");
+    let flags = ["--web.enable-remote-write-receiver", "--storage.remote.read-sample-limit=50"];
+    let server = Server::start_with(&config, &data, &flags);
+    let first = now_ms() - 60_000;
+    (0..3).for_each(|round| store_round(&server, first + round * 1000, round as f64));
+    let ask = |name: &str| {
+        let matcher = |name: &str, value: &str| LabelMatcher {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            ..LabelMatcher::default()
+        };
+        let matchers = vec![matcher("__name__", name), matcher("site", "north")];
+        let query =
+            Query { start_timestamp_ms: first, end_timestamp_ms: first + 1000, matchers, hints: None };
+        let request =
+            ReadRequest { queries: vec![query.clone(), query], accepted_response_types: Vec::new() };
+        let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("compressed");
+        server.send("POST", "/api/v1/read", &[], &body)
+    };
+    let answer = ask("rounds");
+    assert_eq!(
+        (answer.status, answer.header("content-encoding")),
+        (200, Some("snappy")),
+        "{}",
+        answer.text()
+    );
+    let body = snap::raw::Decoder::new().decompress_vec(&answer.bytes).expect("snappy");
+    let response = ReadResponse::decode(body.as_slice()).expect("protobuf");
+    assert_eq!(response.results.len(), 2, "one result a query");
+    let series = &response.results[1].timeseries[0];
+    let labels: Vec<(&str, &str)> =
+        series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
+    assert_eq!(labels, [("__name__", "rounds"), ("site", "north")]);
+    let samples: Vec<(i64, f64)> =
+        series.samples.iter().map(|sample| (sample.timestamp - first, sample.value)).collect();
+    assert_eq!(samples, [(0, 0.0), (1000, 1.0)]);
+    check_frames(&server, first);
+    let refused = ask("load");
+    assert!(refused.status == 400 && refused.text().contains("read-sample-limit"), "{}", refused.text());
+    assert_eq!(server.send("POST", "/api/v1/read", &[], b"\x01x").status, 400);
+    assert_eq!(server.send("POST", "/api/v1/read", &[], &[0xff, 0xff, 0xff, 0x7f, 0]).status, 400, "a bomb");
+}

@@ -53,10 +53,16 @@ impl Delivery {
         // Halves of refused batches, the first on top.
         let mut waiting = vec![batch];
         while let Some(batch) = waiting.pop() {
-            let may_repeat = batch.is_before(core.repeats_until) && batch.len() > 1;
+            let may_repeat = batch.is_before(core.repeats_until);
             match self.deliver_one(core, batch).await {
                 Ok(()) => {}
                 // Part of it may be there already, newer than the rest: the rest is not to be lost with it.
+                Err((batch, _)) if may_repeat && batch.len() == 1 => {
+                    for (kind, count) in batch.kinds().into_iter().enumerate().filter(|(_, count)| *count > 0)
+                    {
+                        core.metrics.drop(kind, "sent_before", count);
+                    }
+                }
                 Err((batch, _)) if may_repeat => {
                     let (first, second) = batch.split();
                     waiting.extend([second, first]);

@@ -13,7 +13,7 @@ fn outcomes(yaml: &str) -> Vec<String> {
         .into_iter()
         .map(|outcome| match outcome {
             Outcome::Active(target) => format!("{} {} {:?}", target.labels, target.url, target.interval),
-            Outcome::Dropped(labels) => format!("dropped {}", labels.value(ADDRESS_LABEL)),
+            Outcome::Dropped(labels, _) => format!("dropped {}", labels.value(ADDRESS_LABEL)),
             Outcome::Failed(reason) => format!("failed {}", reason.rsplit("}: ").next().unwrap_or_default()),
         })
         .collect()
