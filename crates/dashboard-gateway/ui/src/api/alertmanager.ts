@@ -81,3 +81,12 @@ export function formatMatcher(matcher: SilenceMatcher): string {
   const op = matcher.isRegex ? (matcher.isEqual ? "=~" : "!~") : matcher.isEqual ? "=" : "!=";
   return `${matcher.name}${op}${JSON.stringify(matcher.value)}`;
 }
+
+/** Alerts of one group, as one notification tells them. */
+export interface AlertGroup {
+  labels: LabelSet;
+  receiver: { name: string };
+  alerts: Alert[];
+}
+
+export const alertGroups = (signal?: AbortSignal) => call<AlertGroup[]>("alertmanager/api/v2/alerts/groups", { signal });

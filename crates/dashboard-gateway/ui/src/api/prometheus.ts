@@ -130,6 +130,9 @@ export interface Rule {
   state?: "pending" | "firing" | "inactive" | "unknown";
   health: string;
   lastError?: string;
+  lastEvaluation?: string;
+  /** Seconds. */
+  evaluationTime?: number;
   labels?: LabelSet;
   annotations?: LabelSet;
   alerts?: RuleAlert[];

@@ -12,7 +12,7 @@ import { stepFor } from "../time/range";
 import type { ChartQuery } from "../pages/queries";
 import { Empty, Failure, Loading, Panel } from "./states";
 
-export function QueryChart(props: { chart: (window: string) => ChartQuery; emptyText: string; height?: number }) {
+export function QueryChart(props: { chart: (window: string) => ChartQuery; emptyText: string; height?: number; threshold?: number; marks?: { time: number; text: string }[] }) {
   const shared = useShared();
   const [ref, visible] = useVisible<HTMLDivElement>();
   const width = useWidth(ref) || 600;
@@ -33,6 +33,13 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
     return [axis, columns.map((values, i) => ({ name: names[i]!, labels: labels[i]!, values }))];
   }, [data, step, chart.legend]);
   const height = props.height ?? 170;
+  const markKey = JSON.stringify(props.marks);
+  const [thresholds, marks] = useMemo(() => {
+    const color = getComputedStyle(document.documentElement).getPropertyValue("--bad").trim();
+    return [props.threshold === undefined ? undefined : [{ value: props.threshold, color }], props.marks?.map((mark) => ({ ...mark, color }))];
+    // Marks are compared by what they say.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [props.threshold, markKey, shared.theme]);
   return (
     <div ref={ref}>
       <Panel
@@ -62,6 +69,8 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
             onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
             onZoomOut={shared.zoomOut}
             onLogs={openLogs}
+            thresholds={thresholds}
+            marks={marks}
           />
         )}
       </Panel>
