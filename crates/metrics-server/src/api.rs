@@ -11,6 +11,7 @@ mod json;
 pub(crate) mod labels;
 mod metadata;
 mod params;
+mod queries;
 mod query;
 mod read;
 mod rules;
@@ -29,6 +30,7 @@ use crate::state::State;
 
 pub(crate) use histogram::buckets;
 pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
+pub(crate) use queries::{Asked, Queries};
 pub(crate) use query::check_points;
 pub(crate) use write::MessageBuffers;
 
@@ -89,6 +91,8 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/status/tsdb", get(status::tsdb))
         .route("/api/v1/status/walreplay", get(status::wal_replay))
         .route("/api/v1/status/watchbell", get(status::watchbell))
+        .route("/api/v1/status/queries", get(queries::list))
+        .route("/api/v1/admin/queries/{id}/cancel", post(queries::cancel).put(queries::cancel))
         .route(
             "/api/v1/admin/tsdb/clean_tombstones",
             post(admin::clean_tombstones).put(admin::clean_tombstones),

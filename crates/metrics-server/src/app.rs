@@ -193,6 +193,8 @@ fn build_state(
             most => most,
         })),
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
+        queries: Arc::default(),
+        query_log: Arc::default(),
         config: RwLock::new(Arc::new(loaded)),
         config_loaded: RwLock::new((started_ms, true)),
         external_url: external_url(flags, port),

@@ -1,5 +1,6 @@
 //! `watchbell.metrics.v1.MetricsQuery`: the same queries for the dashboard gateway, answered as a stream.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use wire::metrics as proto;
 use wire::metrics::metrics_query_server::{MetricsQuery, MetricsQueryServer};
 
 use crate::api::error::ApiError;
-use crate::api::{buckets, check_points, labels::select_series, selectors, work};
+use crate::api::{Asked, buckets, check_points, labels::select_series, selectors, work};
+use crate::query_log::Origin;
 use crate::state::State;
 
 /// Points in one message of an answer.
@@ -27,6 +29,11 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// The service's gRPC routes.
 pub(crate) fn routes(state: &Arc<State>) -> Routes {
     Routes::new(MetricsQueryServer::new(Queries { state: Arc::clone(state) }))
+}
+
+fn origin(peer: Option<SocketAddr>, method: &str) -> Origin {
+    let client = peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+    Origin { client, method: "gRPC".to_owned(), path: format!("MetricsQuery/{method}") }
 }
 
 #[derive(Debug)]
@@ -59,9 +66,12 @@ impl MetricsQuery for Queries {
         request: Request<proto::InstantRequest>,
     ) -> Result<Response<Self::InstantStream>, Status> {
         let scope = self.scope(&request)?;
+        let peer = request.extensions().get::<SocketAddr>().copied();
         let wanted = request.into_inner();
         let engine = self.engine(wanted.lookback_ms);
-        let result = work::query(&self.state, scope, None, move |ctx, db| {
+        let (query, time) = (wanted.query.clone(), wanted.time_ms);
+        let asked = Asked { query, start: time, end: time, step: 0, origin: origin(peer, "Instant") };
+        let result = work::query(&self.state, scope, None, asked, move |ctx, db| {
             Ok(engine.instant(ctx, db, &wanted.query, wanted.time_ms)?)
         });
         let (result, _) = result.await.map_err(status)?;
@@ -73,10 +83,13 @@ impl MetricsQuery for Queries {
         request: Request<proto::RangeRequest>,
     ) -> Result<Response<Self::RangeStream>, Status> {
         let scope = self.scope(&request)?;
+        let peer = request.extensions().get::<SocketAddr>().copied();
         let wanted = request.into_inner();
         check_points(wanted.start_ms, wanted.end_ms, wanted.step_ms).map_err(status)?;
         let engine = self.engine(wanted.lookback_ms);
-        let result = work::query(&self.state, scope, None, move |ctx, db| {
+        let (query, start, end) = (wanted.query.clone(), wanted.start_ms, wanted.end_ms);
+        let asked = Asked { query, start, end, step: wanted.step_ms, origin: origin(peer, "Range") };
+        let result = work::query(&self.state, scope, None, asked, move |ctx, db| {
             Ok(engine.range(ctx, db, &wanted.query, wanted.start_ms, wanted.end_ms, wanted.step_ms)?)
         });
         let (result, _) = result.await.map_err(status)?;

@@ -13,6 +13,7 @@ mod grpc;
 mod host;
 mod metrics;
 mod program;
+mod query_log;
 mod remote_storage;
 mod rule_manager;
 mod scrape;

@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) queries: Gauge,
     pub(crate) query_samples: Counter,
     pub(crate) remote_reads: Gauge,
+    pub(crate) query_log: Gauge,
+    pub(crate) query_log_failures: Counter,
     pub(crate) write_invalid_labels: Counter,
     pub(crate) federation_errors: Counter,
 }
@@ -58,6 +60,11 @@ impl Metrics {
                 .counter("prometheus_engine_query_samples_total", "Samples looked at by queries."),
             remote_reads: registry
                 .gauge("prometheus_remote_read_handler_queries", "Remote reads that run or wait."),
+            query_log: registry.gauge("prometheus_engine_query_log_enabled", "Whether queries are logged."),
+            query_log_failures: registry.counter(
+                "prometheus_engine_query_log_failures_total",
+                "Lines of the query log that could not be written.",
+            ),
             write_invalid_labels: registry.counter(
                 "prometheus_api_remote_write_invalid_labels_samples_total",
                 "Samples of remote write that were left out because of invalid labels.",

@@ -11,10 +11,11 @@ use service::{Contexts, Lifecycle, Readiness};
 use sys::Clock;
 use tokio::sync::Semaphore;
 
-use crate::api::MessageBuffers;
+use crate::api::{MessageBuffers, Queries};
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use crate::metrics::Metrics;
+use crate::query_log::QueryLog;
 use crate::remote_storage::RemoteStorage;
 use crate::rule_manager::{RuleEnv, RuleManager};
 use crate::scrape::ScrapeManager;
@@ -36,6 +37,8 @@ pub(crate) struct State {
     pub(crate) subquery_step_ms: Arc<AtomicI64>,
     pub(crate) query_slots: Arc<Semaphore>,
     pub(crate) read_slots: Arc<Semaphore>,
+    pub(crate) queries: Arc<Queries>,
+    pub(crate) query_log: Arc<QueryLog>,
     pub(crate) config: RwLock<Arc<LoadedConfig>>,
     /// When the configuration was loaded last, in ms, and whether the last attempt worked.
     pub(crate) config_loaded: RwLock<(i64, bool)>,

@@ -27,7 +27,7 @@ use resources::RequestContext;
 use crate::budget::Budget;
 use crate::engine::Outcome;
 use crate::eval::matrix::RangeSamples;
-use crate::eval::window_plan::WindowPlan;
+use crate::eval::window_plan::WindowPlans;
 use crate::functions::SlidingScratch;
 use crate::notes::Notes;
 use crate::plan::{Plan, PlanKind};
@@ -74,7 +74,7 @@ pub(crate) struct Scratch {
     pub(crate) columns: SampleColumns,
     pub(crate) samples: RangeSamples,
     pub(crate) notes: Notes,
-    windows: WindowPlan,
+    windows: WindowPlans,
     sliding: SlidingScratch,
     /// Room for the next series' values.
     spare: Vec<f64>,

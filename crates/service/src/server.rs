@@ -119,7 +119,8 @@ async fn talk(
     let draining = site.lifecycle.draining().clone();
     let http2 = web.config.http2;
     let head_timeout = site.options.read_timeout + IDLE_MARGIN;
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (site, web, answers) = (Arc::clone(&site), Arc::clone(&web), answers.clone());
         async move { Ok::<_, Infallible>(answer(&site, &web, answers, peer, request).await) }
     });

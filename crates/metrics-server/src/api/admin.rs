@@ -49,7 +49,8 @@ pub(crate) async fn snapshot(
     Ok(answer::success(&json!({ "name": name })))
 }
 
-fn allowed(state: &State) -> Result<(), ApiError> {
+/// Refuses what changes something where that has not been switched on.
+pub(crate) fn allowed(state: &State) -> Result<(), ApiError> {
     if state.flags.enable_admin_api {
         return Ok(());
     }

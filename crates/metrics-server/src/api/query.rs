@@ -1,10 +1,12 @@
 //! `/api/v1/query` and `/api/v1/query_range`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State as AxumState};
 use axum::response::Response;
+use http::request::Parts;
 use model::TimestampMs;
 use promql::{Annotations, QueryResult, QueryStats, Value};
 use resources::CpuClass;
@@ -12,8 +14,10 @@ use resources::CpuClass;
 use super::answer::{self, Row};
 use super::error::ApiError;
 use super::params::Params;
+use super::queries::Asked;
 use super::work::Timings;
 use super::{json, work};
+use crate::query_log::Origin;
 use crate::state::State;
 
 /// Points of a series that a range query may ask for.
@@ -34,6 +38,8 @@ struct Common {
 enum Stats {
     None,
     Given,
+    /// Samples by step, too, where that feature is on.
+    All,
     /// Any other value: stats, and a warning.
     Deprecated,
 }
@@ -48,9 +54,11 @@ pub(crate) async fn instant(
     let scope = work::scope(&state, &parts, CpuClass::Query)?;
     let engine = engine(&state, &common);
     let query = common.query.clone();
-    let (result, timings) =
-        work::query(&state, scope, common.timeout, move |ctx, db| Ok(engine.instant(ctx, db, &query, time)?))
-            .await?;
+    let asked = Asked { query: query.clone(), start: time, end: time, step: 0, origin: origin(&parts) };
+    let (result, timings) = work::query(&state, scope, common.timeout, asked, move |ctx, db| {
+        Ok(engine.instant(ctx, db, &query, time)?)
+    })
+    .await?;
     Ok(respond(result, &common, timings))
 }
 
@@ -64,7 +72,8 @@ pub(crate) async fn range(
     let scope = work::scope(&state, &parts, CpuClass::Query)?;
     let engine = engine(&state, &common);
     let query = common.query.clone();
-    let (result, timings) = work::query(&state, scope, common.timeout, move |ctx, db| {
+    let asked = Asked { query: query.clone(), start, end, step, origin: origin(&parts) };
+    let (result, timings) = work::query(&state, scope, common.timeout, asked, move |ctx, db| {
         Ok(engine.range(ctx, db, &query, start, end, step)?)
     })
     .await?;
@@ -108,7 +117,8 @@ impl Common {
         }
         let stats = match params.get("stats").unwrap_or_default() {
             "" => Stats::None,
-            "true" | "all" => Stats::Given,
+            "true" => Stats::Given,
+            "all" => Stats::All,
             _ => Stats::Deprecated,
         };
         let query = params.get("query").unwrap_or_default().to_owned();
@@ -117,9 +127,12 @@ impl Common {
 }
 
 fn engine(state: &State, common: &Common) -> promql::Engine {
+    let mut features = state.engine.options().features;
+    features.per_step_stats &= common.stats == Stats::All;
+    let engine = state.engine.with_features(features);
     match common.lookback_ms {
-        Some(lookback) => state.engine.with_lookback(lookback),
-        None => state.engine.clone(),
+        Some(lookback) => engine.with_lookback(lookback),
+        None => engine,
     }
 }
 
@@ -127,7 +140,7 @@ fn respond(result: QueryResult, common: &Common, timings: Timings) -> Response {
     let QueryResult { value, mut annotations, stats } = result;
     let mut after = Vec::new();
     if common.stats != Stats::None {
-        after = stats_json(&stats, timings);
+        after = format!(",\"stats\":{}", stats_json(&stats, timings)).into_bytes();
     }
     if common.stats == Stats::Deprecated {
         annotations
@@ -170,7 +183,8 @@ fn truncate<T>(items: &mut Vec<T>, limit: usize, annotations: &mut Annotations) 
     }
 }
 
-fn stats_json(stats: &QueryStats, timings: Timings) -> Vec<u8> {
+/// What a query cost, as Prometheus shows it.
+pub(crate) fn stats_json(stats: &QueryStats, timings: Timings) -> serde_json::Value {
     let (queued, evaluated) = (timings.queued.as_secs_f64(), timings.evaluated.as_secs_f64());
     let mut samples = serde_json::json!({
         "totalQueryableSamples": stats.samples_total,
@@ -182,7 +196,7 @@ fn stats_json(stats: &QueryStats, timings: Timings) -> Vec<u8> {
             stats.samples_per_step.iter().map(|(at, count)| (*at as f64 / 1000.0, count)).collect();
         samples["totalQueryableSamplesPerStep"] = serde_json::json!(steps);
     }
-    let stats = serde_json::json!({
+    serde_json::json!({
         "timings": {
             "evalTotalTime": evaluated,
             "resultSortTime": 0,
@@ -192,6 +206,18 @@ fn stats_json(stats: &QueryStats, timings: Timings) -> Vec<u8> {
             "execTotalTime": queued + evaluated,
         },
         "samples": samples,
-    });
-    format!(",\"stats\":{stats}").into_bytes()
+    })
+}
+
+/// Where a request came from: the address that a proxy in front of us names goes before that of the proxy.
+fn origin(parts: &Parts) -> Origin {
+    let forwarded = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let forwarded =
+        forwarded.and_then(|list| list.split(',').next()).map(|address| address.trim().to_owned());
+    let peer = || parts.extensions.get::<SocketAddr>().map(|peer| peer.ip().to_string());
+    Origin {
+        client: forwarded.or_else(peer).unwrap_or_default(),
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use service::{BoxError, Failure, Site};
+use sys::RealFs;
 
 use super::maintenance::retention;
 use super::{blocking, warn_all};
@@ -50,6 +51,13 @@ pub(super) async fn apply(
     let senders = blocking(move || preparing.remote.prepare(&checked.config).map_err(Failure::usage))
         .await
         .map_err(|failure| failure.error)?;
+    let (logging, path) = (Arc::clone(state), config.global.query_log_file.clone());
+    let opened = move || {
+        let opened = logging.query_log.open(&RealFs, &path);
+        opened.map_err(|error| Failure::usage(format!("query_log_file {}: {error}", path.display())))
+    };
+    blocking(opened).await.map_err(|failure| failure.error)?;
+    state.metrics.query_log.set(f64::from(u8::from(state.query_log.is_on())));
     // The last step that can fail: what follows is taken over as a whole.
     state.alerts.apply(config.alerting.clone()).await.map_err(|error| error.chain())?;
     let (retention_ms, retention_bytes) = retention(&state.flags, config);

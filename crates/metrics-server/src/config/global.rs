@@ -1,5 +1,6 @@
 //! `global`: defaults of the jobs, and labels towards other systems.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ::config::{Map, Node, Reported, expand_posix};
@@ -15,6 +16,8 @@ pub(crate) struct Global {
     pub(crate) evaluation_interval: Duration,
     pub(crate) rule_query_offset: Duration,
     pub(crate) external_labels: Labels,
+    /// Where queries are logged; empty for nowhere.
+    pub(crate) query_log_file: PathBuf,
     pub(crate) name_scheme: NameScheme,
     pub(crate) scrape: ScrapeDefaults,
 }
@@ -50,6 +53,7 @@ impl Default for Global {
             evaluation_interval: Duration::from_secs(60),
             rule_query_offset: Duration::ZERO,
             external_labels: Labels::empty(),
+            query_log_file: PathBuf::new(),
             name_scheme: NameScheme::Utf8,
             scrape: ScrapeDefaults::default(),
         }
@@ -91,7 +95,8 @@ impl Global {
         global.name_scheme = map.read_or("metric_name_validation_scheme", NameScheme::Utf8, |node| {
             node.one_of(&[("utf8", NameScheme::Utf8), ("legacy", NameScheme::Legacy), ("", NameScheme::Utf8)])
         })?;
-        map.without_meaning(&["query_log_file", "scrape_failure_log_file"], "such logs are not written yet");
+        map.set(&mut global.query_log_file, "query_log_file", Node::file_path);
+        map.without_meaning(&["scrape_failure_log_file"], "such a log is not written yet");
         global.scrape = ScrapeDefaults::read_inline(&map, &ScrapeDefaults::default())?;
         map.finish()?;
         Ok(global)

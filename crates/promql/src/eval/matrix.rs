@@ -303,9 +303,9 @@ impl<'a> Evaluator<'a> {
         scratch: &mut Scratch,
         out: &mut [f64],
     ) {
-        let Scratch { samples, notes, windows: plan, sliding: sliding_scratch, .. } = scratch;
+        let Scratch { samples, notes, windows: plans, sliding: sliding_scratch, .. } = scratch;
         let windows = leaf.windows;
-        plan.update(&samples.float_times, windows, steps);
+        let plan = plans.of(&samples.float_times, windows, steps);
         let floats = &samples.floats;
         match sliding {
             Sliding::Rate(kind) => {

@@ -17,15 +17,47 @@ pub(crate) struct WindowPlan {
     pub(crate) rates: RatePlan,
 }
 
+/// Plans of the targets seen last: series of a few targets may come by turns.
+#[derive(Debug, Default)]
+pub(crate) struct WindowPlans {
+    plans: Vec<WindowPlan>,
+    /// The plan that makes room for the next target.
+    oldest: usize,
+}
+
+/// As many targets' series may alternate.
+const PLANS_MAX: usize = 8;
+
+impl WindowPlans {
+    /// The plan for a column of timestamps.
+    pub(crate) fn of(&mut self, times: &[i64], windows: Windows, steps: Steps) -> &mut WindowPlan {
+        let known = self.plans.iter().position(|plan| plan.is_for(times, windows, steps));
+        let at = known.unwrap_or_else(|| {
+            if self.plans.len() < PLANS_MAX {
+                self.plans.push(WindowPlan::default());
+                return self.plans.len() - 1;
+            }
+            self.oldest = (self.oldest + 1) % PLANS_MAX;
+            self.oldest
+        });
+        let plan = &mut self.plans[at];
+        if known.is_none() {
+            plan.update(times, windows, steps);
+        }
+        plan
+    }
+}
+
 /// With fewer steps than one for so many samples, bounds are searched for, not walked to.
 const WALK_SAMPLES: usize = 16;
 
 impl WindowPlan {
-    /// Finds the windows, unless the column is the same as that of the series before.
-    pub(crate) fn update(&mut self, times: &[i64], windows: Windows, steps: Steps) {
-        if self.of == Some((windows, steps)) && self.times == times {
-            return;
-        }
+    fn is_for(&self, times: &[i64], windows: Windows, steps: Steps) -> bool {
+        self.of == Some((windows, steps)) && self.times == times
+    }
+
+    /// Finds the windows.
+    fn update(&mut self, times: &[i64], windows: Windows, steps: Steps) {
         self.of = Some((windows, steps));
         self.times.clear();
         self.times.extend_from_slice(times);

@@ -266,3 +266,93 @@ fn place(sorted: &[f64], value: f64) -> usize {
     }
     sorted.partition_point(|other| other.is_nan() || *other < value)
 }
+
+#[cfg(test)]
+mod tests {
+    use promql_syntax::Span;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::functions::{RangeCall, RangeOutcome, Window, kernel};
+    use crate::notes::Notes;
+    use crate::series::{ABSENT, is_absent};
+
+    /// Values that windows trip over: counters that go up, are reset, stand still, start at 0; NaN and infinities.
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            8 => (0..400i32).prop_map(|value| f64::from(value) / 8.0),
+            1 => Just(0.0),
+            1 => prop::sample::select(vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -3.5, 1e300, 5e-324]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn all_windows_at_once_are_as_each_alone(
+            samples in prop::collection::vec((1..60_000i64, value(), any::<bool>()), 1..60),
+            range in 1..400_000i64, step in 1..200_000i64, q in -0.2..1.2f64
+        ) {
+            let (mut time, mut total) = (0, 0.0);
+            let (mut times, mut floats) = (Vec::new(), Vec::new());
+            for (gap, value, adds) in samples {
+                time += gap;
+                total = if adds { total + value } else { value };
+                times.push(time);
+                floats.push(total);
+            }
+            let steps = (time / step + 3) as usize;
+            let window_of = |idx: usize| (idx as i64 * step - range, idx as i64 * step);
+            let bounds: Vec<(usize, usize)> = (0..steps)
+                .map(window_of)
+                .map(|(start, end)| {
+                    (times.partition_point(|time| *time <= start), times.partition_point(|time| *time <= end))
+                })
+                .collect();
+            for name in ["rate", "increase", "delta", "max_over_time", "min_over_time", "quantile_over_time"] {
+                let mut out = vec![ABSENT; steps];
+                let mut scratch = SlidingScratch::default();
+                match sliding(name) {
+                    Some(Sliding::Rate(kind)) => {
+                        let mut plan = RatePlan::default();
+                        plan.update(&times, &bounds, kind, window_of);
+                        plan.values(&floats, range as f64 / 1000.0, &mut out);
+                    }
+                    Some(Sliding::Extreme { greatest }) => {
+                        extremes(&floats, &bounds, greatest, &mut scratch, &mut out);
+                    }
+                    Some(Sliding::Quantile) => {
+                        quantiles(&floats, &bounds, &vec![q; steps], &mut scratch, &mut out);
+                    }
+                    None => prop_assert!(false, "{name}"),
+                }
+                let (function, span) = (name, Span::default());
+                let call = RangeCall { function, span, first_span: span, extension: None };
+                for (idx, (low, high)) in bounds.iter().enumerate().filter(|(_, (low, high))| low < high) {
+                    let (start, end) = window_of(idx);
+                    let window = Window {
+                        float_times: &times[*low..*high],
+                        floats: &floats[*low..*high],
+                        float_starts: &[],
+                        histogram_times: &[],
+                        histograms: &[],
+                        histogram_starts: &[],
+                        start,
+                        end,
+                        time: end,
+                    };
+                    let kernel = kernel(name).expect("known");
+                    let alone = kernel(&call, "", &window, &[q], &mut Notes::default()).expect("a result");
+                    match alone {
+                        RangeOutcome::Float(value) => {
+                            let same = value.to_bits() == out[idx].to_bits()
+                                || value == out[idx]
+                                || (value.is_nan() && out[idx].is_nan());
+                            prop_assert!(same, "{name} at {idx}: {value:e}, all at once {:e}", out[idx]);
+                        }
+                        _ => prop_assert!(is_absent(out[idx]), "{name} at {idx}: nothing, all at once {}", out[idx]),
+                    }
+                }
+            }
+        }
+    }
+}
