@@ -73,7 +73,7 @@ export function PanelView(props: { panel: PanelModel; scope: Scope }) {
           </>
         }
       >
-        <div className="panel-body" style={{ height }}>
+        <div className="panel-body" style={{ height }} tabIndex={panel.type === "timeseries" ? undefined : 0}>
           {body}
         </div>
       </Panel>

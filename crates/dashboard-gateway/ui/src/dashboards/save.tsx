@@ -26,7 +26,7 @@ export function SaveDialog(props: { before: Json; after: Json; provisioned: bool
       },
     );
   return (
-    <Panel title={`Save: ${count("added")} lines more, ${count("removed")} less`}>
+    <Panel title={`Save: +${count("added")} −${count("removed")} lines`}>
       {props.provisioned && <p className="note">This dashboard comes from a file. The change is kept by the gateway; when the file changes, the file wins.</p>}
       <pre className="raw diff" tabIndex={0} aria-label="What changes">
         {shown.map((line, i) => (

@@ -57,9 +57,11 @@ function DashboardBody(props: { model: DashboardModel; provisioned: boolean; can
             Edit
           </button>
         )}
-        <button type="button" aria-pressed={json} onClick={() => setJson(!json)}>
-          JSON
-        </button>
+        {!editing && (
+          <button type="button" aria-pressed={json} onClick={() => setJson(!json)}>
+            JSON
+          </button>
+        )}
       </div>
       {model.unsupported.length > 0 && (
         <p className="note warn">Panels of type {model.unsupported.join(", ")} cannot be drawn yet; their query results are shown as tables.</p>
