@@ -36,6 +36,7 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [data, step, chart.legend]);
   const height = props.height ?? 170;
+  const recent = shared.now() - to < 60_000;
   const markKey = JSON.stringify(props.marks);
   const [thresholds, marks] = useMemo(() => {
     const color = getComputedStyle(document.documentElement).getPropertyValue("--bad").trim();
@@ -59,7 +60,16 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
         ) : !visible || loading ? (
           <Loading height={height + 90} />
         ) : lines.length === 0 ? (
-          <Empty height={height + 60}>{props.emptyText}</Empty>
+          <Empty
+            height={height + 60}
+            action={
+              <button type="button" onClick={recent ? shared.zoomOut : () => shared.setRange({ from: "now-1h", to: "now" })}>
+                {recent ? "Widen the range" : "Show the last hour"}
+              </button>
+            }
+          >
+            {props.emptyText}
+          </Empty>
         ) : (
           <TimeSeries
             times={times}
@@ -69,6 +79,7 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
             unit={chart.unit}
             axisLabel={chart.axis}
             legendCalcs={["mean", "lastNotNull"]}
+            legendSort="last"
             onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
             onZoomOut={shared.zoomOut}
             onLogs={openLogs}
