@@ -114,6 +114,7 @@ function AlertDetail(props: { row: AlertRow; ack: Ack | undefined }) {
       {query && plot && (
         <QueryChart
           chart={() => ({ title: "Expression", query: plot.left, legend: "__auto", unit: "short" })}
+          only={row.labels}
           threshold={plot.threshold}
           marks={[{ time: row.since / 1000, text: "this alert begins" }]}
           emptyText="The expression has no value in this range."

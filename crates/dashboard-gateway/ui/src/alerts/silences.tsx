@@ -18,6 +18,7 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
   const [text, setText] = useState(Object.entries(props.labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(", "));
   const [length, setLength] = useState("2h");
   const [comment, setComment] = useState("");
+  const [untilResolved, setUntilResolved] = useState(false);
   const [failure, setFailure] = useState<Error | undefined>();
   const matchers = parseMatchers(text);
   const ms = parseDuration(length);
@@ -34,6 +35,7 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
       endsAt: new Date(now + ms).toISOString(),
       createdBy: shared.session.user,
       comment: comment.trim(),
+      ...(untilResolved ? { annotations: { watchbell_until_resolved: "true" } } : {}),
     }).then(props.onDone, (error: unknown) => setFailure(error instanceof Error ? error : new Error(String(error))));
   };
   return (
@@ -68,6 +70,10 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
           </label>
           <span className={ms === undefined ? "bad-text" : "muted"}>{ms === undefined ? "Write 30m, 2h or 1d." : `until ${formatTime(shared.now() + ms, shared.zone)}`}</span>
         </div>
+        <label>
+          <input type="checkbox" checked={untilResolved} onChange={(event) => setUntilResolved(event.target.checked)} />
+          End earlier, once all it mutes is resolved
+        </label>
         <label>
           Comment
           <input value={comment} onChange={(event) => setComment(event.target.value)} placeholder="Why, for whoever looks next" required />
@@ -152,7 +158,7 @@ export function Silences(props: { silences: Silence[]; rows: AlertRow[]; onChang
             { title: "Mutes now", numeric: true, by: (s) => muted(s, props.rows), cell: (s) => (s.status.state === "active" ? muted(s, props.rows) : "–") },
             { title: "Comment", cell: (s) => s.comment },
             { title: "By", by: (s) => s.createdBy, cell: (s) => s.createdBy },
-            { title: "Ends", by: (s) => Date.parse(s.endsAt), className: "nobreak", cell: (s) => <span title={formatTime(Date.parse(s.endsAt), shared.zone)}>{ago(Date.parse(s.endsAt), shared.now())}</span> },
+            { title: "Ends", by: (s) => Date.parse(s.endsAt), className: "nobreak", cell: (s) => <span title={formatTime(Date.parse(s.endsAt), shared.zone)}>{ago(Date.parse(s.endsAt), shared.now())}{s.annotations?.watchbell_until_resolved === "true" ? ", or once resolved" : ""}{s.annotations?.watchbell_recurrence ? <> only <Shown text={s.annotations.watchbell_recurrence} /></> : null}</span> },
             { title: "", cell: (s) => s.status.state !== "expired" && <button type="button" onClick={() => void expire(s.id)}>Expire</button> },
           ]}
         />

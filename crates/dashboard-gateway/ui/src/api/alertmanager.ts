@@ -30,6 +30,8 @@ export interface Silence {
   endsAt: string;
   createdBy: string;
   comment: string;
+  /** Some mean something to our alert manager: `watchbell_until_resolved`, `watchbell_recurrence`, `watchbell_warn_before`. */
+  annotations?: LabelSet;
 }
 
 export const alerts = (signal?: AbortSignal) => call<Alert[]>("alertmanager/api/v2/alerts", { signal });

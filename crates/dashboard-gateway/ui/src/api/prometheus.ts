@@ -107,7 +107,8 @@ export interface Target {
 
 export interface Targets {
   activeTargets: Target[];
-  droppedTargets: { discoveredLabels: LabelSet; droppedBy?: string }[];
+  /** With the rule of `relabel_configs` that dropped each, where the server says it. */
+  droppedTargets: { discoveredLabels: LabelSet; scrapePool?: string; droppedBy?: string; relabelIndex?: number; relabelRule?: unknown }[];
 }
 
 export async function targets(signal?: AbortSignal): Promise<Targets> {

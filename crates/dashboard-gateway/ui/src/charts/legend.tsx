@@ -32,10 +32,12 @@ export function Legend(props: {
   mode: "table" | "list";
   calcs?: string[];
   decimals?: number | null;
+  /** By which column the table is sorted, the most first, until a click says otherwise. */
+  sortBy?: keyof Summary;
   onClick: (name: string, toggle: boolean) => void;
 }) {
   const wanted = (props.calcs ?? ["lastNotNull", "mean", "max"]).map((calc) => CALCS[calc]).filter((calc) => calc !== undefined);
-  const [sort, setSort] = useState<{ by: keyof Summary | "name"; descending: boolean } | undefined>();
+  const [sort, setSort] = useState<{ by: keyof Summary | "name"; descending: boolean } | undefined>(props.sortBy && { by: props.sortBy, descending: true });
   const rows = sort ? [...props.rows].sort((a, b) => compare(a, b, sort.by) * (sort.descending ? -1 : 1)) : props.rows;
   const header = (by: keyof Summary | "name", title: string) => (
     <th key={by} aria-sort={sort?.by === by ? (sort.descending ? "descending" : "ascending") : "none"} className={by === "name" ? "" : "num"}>

@@ -10,7 +10,7 @@ import { formatValue } from "../format/units";
 import { useShared, useWidth } from "../state";
 import { formatTime, type ResolvedRange } from "../time/range";
 import { useAlertMarks } from "./alert-marks";
-import { stack, summarize } from "./align";
+import { stack, summarize, type Summary } from "./align";
 import { Legend, type LegendRow } from "./legend";
 
 export interface ChartLine {
@@ -51,6 +51,7 @@ export interface TimeSeriesProps {
   max?: number;
   legend?: "table" | "list" | "hidden";
   legendCalcs?: string[];
+  legendSort?: keyof Summary;
   thresholds?: Threshold[];
   marks?: ChartMark[];
   spanGaps?: boolean;
@@ -121,7 +122,7 @@ export function TimeSeries(props: TimeSeriesProps) {
       <div className="chart-plot" ref={canvas} style={{ height: props.height }} />
       <div className="chart-tooltip" ref={tooltip} hidden />
       {props.legend !== "hidden" && (
-        <Legend rows={rows} more={props.lines.length - shown.length} mode={props.legend ?? "table"} calcs={props.legendCalcs} decimals={props.decimals} onClick={isolate} />
+        <Legend rows={rows} more={props.lines.length - shown.length} mode={props.legend ?? "table"} calcs={props.legendCalcs} sortBy={props.legendSort} decimals={props.decimals} onClick={isolate} />
       )}
     </div>
   );
@@ -154,7 +155,7 @@ function chartOptions(
     width,
     height: props.height,
     tzDate: zone ? (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) : undefined,
-    cursor: { sync: { key: crosshair.key }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 }, points: { size: 5 } },
+    cursor: { y: false, sync: { key: crosshair.key }, drag: { x: true, y: false, setScale: false }, focus: { prox: 24 }, points: { size: 5 } },
     legend: { show: false },
     padding: [8, 12, 0, 0],
     scales: {

@@ -33,11 +33,22 @@ export function Dashboards() {
     }
   };
 
+  const create = () =>
+    saveDashboard({ title: `New dashboard ${new Date(shared.now()).toISOString().slice(0, 19).replace("T", " ")}`, panels: [], schemaVersion: 39, tags: [] }, "new", false).then(
+      (saved) => navigate(`d/${saved.uid}`, { edit: "1" }),
+      fail,
+    );
+
   return (
     <div className="page">
       <h1>Dashboards</h1>
       <div className="toolbar">
         <input className="grow" placeholder="Search titles, folders, tags" aria-label="Search dashboards" value={search} onChange={(event) => setSearch(event.target.value, true)} />
+        {shared.session.role !== "Viewer" && (
+          <button type="button" onClick={() => void create()}>
+            New dashboard
+          </button>
+        )}
         <button type="button" onClick={() => file.current?.click()}>
           Import JSON
         </button>

@@ -97,9 +97,9 @@ const list = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(is
 const text = (value: unknown, fallback = ""): string => (typeof value === "string" ? value : fallback);
 const number = (value: unknown): number | undefined => (typeof value === "number" && Number.isFinite(value) ? value : undefined);
 
-export const SUPPORTED = new Set(["timeseries", "stat", "gauge", "bargauge", "table", "logs", "text", "row"]);
+export const SUPPORTED = new Set(["timeseries", "stat", "gauge", "bargauge", "table", "logs", "text", "row", "piechart", "state-timeline", "status-history", "heatmap", "alertlist", "barchart"]);
 
-const ALIASES: Record<string, string> = { graph: "timeseries", singlestat: "stat", "table-old": "table" };
+const ALIASES: Record<string, string> = { graph: "timeseries", singlestat: "stat", "table-old": "table", "grafana-piechart-panel": "piechart", "flant-statusmap-panel": "status-history" };
 
 /** Reads a dashboard; accepts the API's wrapper and inputs of exports (`${DS_…}`). */
 export function readDashboard(raw: unknown): DashboardModel {

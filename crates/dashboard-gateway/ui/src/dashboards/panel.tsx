@@ -10,7 +10,10 @@ import { navigate, setParams } from "../router";
 import { useLoad, useShared, useVisible, useWidth } from "../state";
 import { stepFor } from "../time/range";
 import { sourceKind, type PanelModel } from "./model";
-import { Gauges, LogLines, Stats, TableResult, Text, TimeSeriesPanel } from "./panels";
+import { AlertListPanel } from "./alert-list";
+import { HeatMap } from "./heatmap";
+import { Gauges, LogLines, PiePanel, Stats, TableResult, Text, TimeSeriesPanel } from "./panels";
+import { Timeline } from "./timeline";
 import { builtins, interpolate, minimumStep, type Scope } from "./variables";
 
 export interface Frame {
@@ -41,12 +44,13 @@ export function PanelView(props: { panel: PanelModel; scope: Scope }) {
     return { ...props.scope, values: { ...props.scope.values, ...scoped }, builtins: builtins(from, to, step) };
   }, [props.scope, panel.scoped, from, to, step]);
   const key = JSON.stringify([panel.id, panel.targets.map((target) => interpolate(target.expr ?? "", { ...scope, builtins: {} }, "prometheus")), shared.range]);
-  const needsData = panel.type !== "text";
+  const needsData = panel.type !== "text" && panel.type !== "alertlist";
   const { data, error, loading, busy } = useLoad(key, (signal) => loadPanel(panel, scope, from, to, step, signal), [shared.tick, step], visible && needsData);
   const height = panel.gridPos.h * (ROW_PX + GAP_PX) - GAP_PX - 34;
   const query = panel.targets.find((target) => target.expr)?.expr;
   let body: ReactNode;
-  if (!needsData) body = <Text panel={panel} scope={scope} />;
+  if (panel.type === "alertlist") body = <AlertListPanel panel={panel} scope={scope} />;
+  else if (!needsData) body = <Text panel={panel} scope={scope} />;
   else if (error) body = <Failure error={error} retry={shared.reload} />;
   else if (!visible || loading) body = <Loading height={height} />;
   else body = <Body panel={panel} data={data!} height={height} />;
@@ -69,7 +73,7 @@ export function PanelView(props: { panel: PanelModel; scope: Scope }) {
           </>
         }
       >
-        <div className="panel-body" style={{ height }}>
+        <div className="panel-body" style={{ height }} tabIndex={panel.type === "timeseries" ? undefined : 0}>
           {body}
         </div>
       </Panel>
@@ -87,7 +91,15 @@ function Body(props: { panel: PanelModel; data: PanelData; height: number }): Re
       return <Stats {...props} />;
     case "gauge":
     case "bargauge":
+    case "barchart":
       return <Gauges {...props} />;
+    case "piechart":
+      return <PiePanel {...props} />;
+    case "state-timeline":
+    case "status-history":
+      return <Timeline {...props} />;
+    case "heatmap":
+      return <HeatMap {...props} />;
     case "logs":
       return <LogLines {...props} />;
     default:

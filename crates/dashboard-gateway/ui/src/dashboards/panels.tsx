@@ -14,6 +14,7 @@ import { useShared } from "../state";
 import { formatTime } from "../time/range";
 import { fieldFor, mapValue, reduce, thresholdColor, type FieldDefaults, type PanelModel } from "./model";
 import type { Frame, PanelData } from "./panel";
+import { Pie } from "./pie";
 import { interpolate, type Scope } from "./variables";
 
 interface PanelProps {
@@ -127,7 +128,7 @@ export function Stats(props: PanelProps) {
 
 export function Gauges(props: PanelProps) {
   const items = useMemo(() => reduced(props.panel, props.data.frames), [props.panel, props.data]);
-  const bars = props.panel.type === "bargauge";
+  const bars = props.panel.type !== "gauge";
   const share = (item: Reduced) => {
     const min = item.field.min ?? 0;
     const max = item.field.max ?? Math.max(100, ...items.map((one) => one.value ?? 0));
@@ -138,7 +139,7 @@ export function Gauges(props: PanelProps) {
       <div className="bars">
         {items.map((item) => (
           <div key={item.key} className="bar-row">
-            <span>{item.name}</span>
+            <span className="stat-name"><Shown text={item.name} /></span>
             <div className="bar" role="img" aria-label={`${item.name}: ${item.text}`}>
               <i style={{ width: `${share(item) * 100}%`, background: item.color ?? "var(--accent)" }} />
             </div>
@@ -164,6 +165,19 @@ export function Gauges(props: PanelProps) {
       ))}
     </div>
   );
+}
+
+export function PiePanel(props: PanelProps) {
+  const items = useMemo(() => reduced(props.panel, props.data.frames), [props.panel, props.data]);
+  const slices = items.map((item) => ({
+    key: item.key,
+    name: item.name,
+    value: item.value ?? 0,
+    color: item.field.color?.mode === "fixed" ? item.field.color.fixedColor : undefined,
+    unit: item.field.unit,
+    decimals: item.field.decimals,
+  }));
+  return <Pie slices={slices} donut={props.panel.options.pieType === "donut"} height={props.height} />;
 }
 
 function arc(from: number, to: number): string {

@@ -8,13 +8,16 @@ import { setParams, useLocation } from "../router";
 import { useLoad, useShared } from "../state";
 import { visible } from "../format/text";
 import { readDashboard, type DashboardModel, type PanelModel } from "./model";
+import { editable } from "./edit";
+import { DashboardEditor } from "./editor";
 import { PanelView } from "./panel";
 import { ALL, inOrder, interpolate, loadOptions, valueOf, type Scope, type Values } from "./variables";
 
 export function Dashboard(props: { uid: string }) {
   const shared = useShared();
   const { params } = useLocation();
-  const { data, error, loading } = useLoad(`dashboard/${props.uid}`, (signal) => loadDashboard(props.uid, signal));
+  const [version, setVersion] = useState(0);
+  const { data, error, loading } = useLoad(`dashboard/${props.uid}`, (signal) => loadDashboard(props.uid, signal), [version]);
   const model = useMemo(() => (data ? readDashboard(data.dashboard) : undefined), [data]);
 
   useEffect(() => {
@@ -26,14 +29,16 @@ export function Dashboard(props: { uid: string }) {
 
   if (error) return <div className="page"><Failure error={error} retry={shared.reload} /></div>;
   if (loading || !model) return <div className="page"><Loading height={500} /></div>;
-  return <DashboardBody model={model} />;
+  return <DashboardBody model={model} provisioned={data?.meta.provisioned ?? false} canSave={data?.meta.canSave !== false && shared.session.role !== "Viewer"} onSaved={() => setVersion(version + 1)} />;
 }
 
-function DashboardBody(props: { model: DashboardModel }) {
+function DashboardBody(props: { model: DashboardModel; provisioned: boolean; canSave: boolean; onSaved: () => void }) {
   const { model } = props;
   const { params } = useLocation();
   const { scope, failure, ready } = useVariables(model);
   const [json, setJson] = useState(false);
+  const editing = params.get("edit") === "1";
+  const start = useMemo(() => editable(model), [model]);
   const viewed = params.get("viewPanel");
   const all = expandRepeats(model.panels, scope);
   const panels = viewed ? all.filter((panel) => String(panel.id) === viewed).map((panel) => ({ ...panel, gridPos: { x: 0, y: 0, w: 24, h: 18 } })) : all;
@@ -47,16 +52,42 @@ function DashboardBody(props: { model: DashboardModel }) {
             All panels
           </button>
         )}
-        <button type="button" aria-pressed={json} onClick={() => setJson(!json)}>
-          JSON
-        </button>
+        {props.canSave && !editing && (
+          <button type="button" onClick={() => setParams({ edit: "1", viewPanel: null })}>
+            Edit
+          </button>
+        )}
+        {!editing && (
+          <button type="button" aria-pressed={json} onClick={() => setJson(!json)}>
+            JSON
+          </button>
+        )}
       </div>
       {model.unsupported.length > 0 && (
         <p className="note warn">Panels of type {model.unsupported.join(", ")} cannot be drawn yet; their query results are shown as tables.</p>
       )}
       <VariableBar model={model} scope={scope} />
       {failure && <Failure error={failure} />}
-      {json ? <pre className="raw">{JSON.stringify(model.source, null, 2)}</pre> : ready && <Grid panels={panels} scope={scope} />}
+      {editing ? (
+        ready && (
+          <DashboardEditor
+            key={JSON.stringify(start.version ?? 0)}
+            start={start}
+            scope={scope}
+            provisioned={props.provisioned}
+            onDone={() => {
+              setParams({ edit: null, editPanel: null });
+              props.onSaved();
+            }}
+          />
+        )
+      ) : json ? (
+        <pre className="raw" tabIndex={0}>
+          <Shown text={JSON.stringify(model.source, null, 2)} />
+        </pre>
+      ) : (
+        ready && <Grid panels={panels} scope={scope} />
+      )}
     </div>
   );
 }

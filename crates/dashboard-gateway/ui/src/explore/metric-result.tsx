@@ -31,6 +31,7 @@ export function MetricResult(props: { result: QueryResult; view: MetricView; ste
         lines={lines}
         range={shared.resolved}
         height={280}
+        legendSort="last"
         unit={guessUnit(result, props.query)}
         onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
         onZoomOut={shared.zoomOut}

@@ -50,3 +50,14 @@ export function cssColor(name: string | undefined): string | undefined {
   const base = name.replace(/^(super-light|light|semi-dark|dark)-/, "");
   return NAMED[base];
 }
+
+/** Dark or white text, whichever reads better on a colour. */
+export function textOn(color: string): string {
+  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color);
+  if (!hex) return "#0f1216";
+  const [red, green, blue] = hex.slice(1).map((part) => {
+    const share = parseInt(part, 16) / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue! > 0.18 ? "#0f1216" : "#ffffff";
+}

@@ -1,9 +1,7 @@
 // One container or one host: charts, events, its logs; one time range.
 
-import { queryLogs } from "../api/loki";
 import { queryInstant, queryRange } from "../api/prometheus";
 import { formatValue } from "../format/units";
-import { LogView } from "../logs/log-view";
 import { Link } from "../parts/link";
 import { QueryChart } from "../parts/query-chart";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
@@ -13,6 +11,8 @@ import { useLocation } from "../router";
 import { useLoad, useShared } from "../state";
 import { formatTime } from "../time/range";
 import { StateBadge } from "./home";
+import { HostIdentity, HostLogs } from "./host-parts";
+import { Logs } from "./logs-panel";
 import { byContainer, byHost, containerCharts, hostCharts } from "./queries";
 
 export function Container() {
@@ -20,13 +20,14 @@ export function Container() {
   const name = params.get("name") ?? "";
   const instance = params.get("instance") ?? "";
   const filter = byContainer(name, instance);
+  const { memoryLimit, cpuLimit } = useLimits(filter);
   return (
     <div className="page">
       <h1><Shown text={name} /></h1>
       <Identity filter={filter} instance={instance} />
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
-          <QueryChart key={i} chart={(window) => containerCharts(filter, window)[i]!} emptyText="Nothing in this range: the container was not running, or its host was not scraped." />
+          <QueryChart key={i} threshold={i === 0 ? cpuLimit : i === 1 ? memoryLimit : undefined} chart={(window) => containerCharts(filter, window)[i]!} emptyText="Nothing in this range: the container was not running, or its host was not scraped." />
         ))}
       </div>
       <Events filter={filter} />
@@ -35,12 +36,26 @@ export function Container() {
   );
 }
 
+/** The container's limits, which the charts show as lines; undefined where there is none. */
+function useLimits(filter: string): { memoryLimit: number | undefined; cpuLimit: number | undefined } {
+  const { data } = useLoad(`limits/${filter}`, async (signal) => {
+    const ask = async (query: string) => (await queryInstant(query, undefined, signal)).series[0]?.values[0];
+    const [memory, quota] = await Promise.all([
+      ask(`container_spec_memory_limit_bytes{${filter}} > 0`),
+      ask(`(container_spec_cpu_quota{${filter}} > 0) / container_spec_cpu_period{${filter}}`),
+    ]);
+    return { memory, quota };
+  });
+  return { memoryLimit: data?.memory, cpuLimit: data?.quota };
+}
+
 export function Host() {
   const { params } = useLocation();
   const instance = params.get("instance") ?? "";
   return (
     <div className="page">
       <h1><Shown text={instance} /></h1>
+      <HostIdentity instance={instance} />
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
           <QueryChart key={i} chart={(window) => hostCharts(byHost(instance), window)[i]!} emptyText="Nothing in this range: the host was not scraped." />
@@ -49,6 +64,7 @@ export function Host() {
           <QueryChart key={`c${i}`} chart={(window) => containerCharts(byHost(instance), window)[i]!} emptyText="No containers in this range." />
         ))}
       </div>
+      <HostLogs instance={instance} />
     </div>
   );
 }
@@ -158,26 +174,6 @@ function Events(props: { filter: string }) {
             { title: "Event", cell: (event) => <Badge kind={event.bad ? "bad" : "good"}>{event.what}</Badge> },
           ]}
         />
-      )}
-    </Panel>
-  );
-}
-
-function Logs(props: { query: string }) {
-  const shared = useShared();
-  const { from, to } = shared.resolved;
-  const { data, error, loading } = useLoad(`logs/${props.query}/${shared.range.from}`, (signal) => queryLogs(props.query, from, to, { limit: 1000, signal }), [shared.tick]);
-  const lines = data?.kind === "lines" ? data.logs.lines : [];
-  return (
-    <Panel title="Logs" actions={<Link to="explore" params={{ logs: props.query }}>Explore and follow</Link>}>
-      {error ? (
-        <Failure error={error} retry={shared.reload} />
-      ) : loading ? (
-        <Loading height={200} />
-      ) : lines.length === 0 ? (
-        <Empty>No lines in this range.</Empty>
-      ) : (
-        <LogView lines={lines} range={shared.resolved} onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })} />
       )}
     </Panel>
   );

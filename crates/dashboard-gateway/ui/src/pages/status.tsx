@@ -5,15 +5,41 @@ import { changePassword, status as loadStatus } from "../api/gateway";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
 import { Shown, shownNode } from "../parts/shown";
 import { Table } from "../parts/table";
-import { basePath } from "../router";
+import { basePath, useParam } from "../router";
+import { CardinalityTab } from "../status/cardinality";
+import { ConfigurationTab } from "../status/configuration";
 import { useLoad, useShared } from "../state";
 
+const TABS: [string, string][] = [
+  ["services", "Services"],
+  ["cardinality", "Cardinality"],
+  ["configuration", "Configuration"],
+];
+
 export function Status() {
+  const [tab, setTab] = useParam("tab", "services");
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>Status</h1>
+        <div className="tabs" role="tablist" aria-label="Status">
+          {TABS.map(([name, title]) => (
+            <button key={name} type="button" role="tab" aria-selected={tab === name} onClick={() => setTab(name)}>
+              {title}
+            </button>
+          ))}
+        </div>
+      </div>
+      {tab === "cardinality" ? <CardinalityTab /> : tab === "configuration" ? <ConfigurationTab /> : <Services />}
+    </div>
+  );
+}
+
+function Services() {
   const shared = useShared();
   const { data, error, loading, busy } = useLoad("status", loadStatus, [shared.tick]);
   return (
-    <div className="page">
-      <h1>Status</h1>
+    <>
       {error ? (
         <Failure error={error} retry={shared.reload} />
       ) : loading ? (
@@ -96,7 +122,7 @@ export function Status() {
         </>
       )}
       <Password />
-    </div>
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 // Targets: what is scraped, whether it answers, and what was dropped.
 
-import { targets as loadTargets, type Target } from "../api/prometheus";
+import { targets as loadTargets, type Target, type Targets as LoadedTargets } from "../api/prometheus";
 import { formatValue } from "../format/units";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
 import { Labels, Shown } from "../parts/shown";
@@ -9,6 +9,13 @@ import { Link } from "../parts/link";
 import { useParam } from "../router";
 import { useLoad, useShared } from "../state";
 import { ago } from "../time/range";
+
+/** The rule that dropped a target, as the server tells it. */
+function droppedBy(target: LoadedTargets["droppedTargets"][number]): string {
+  if (target.relabelRule === undefined || target.relabelRule === null) return target.droppedBy ?? "";
+  const rule = typeof target.relabelRule === "string" ? target.relabelRule : JSON.stringify(target.relabelRule);
+  return `relabel_configs[${target.relabelIndex ?? "?"}]: ${rule}`;
+}
 
 export function Targets() {
   const shared = useShared();
@@ -58,7 +65,7 @@ export function Targets() {
             rowKey={(_target, i) => String(i)}
             columns={[
               { title: "Discovered labels", cell: (t) => <Labels labels={t.discoveredLabels} />, className: "long" },
-              { title: "Dropped by", cell: (t) => t.droppedBy ?? "" },
+              { title: "Dropped by", className: "long", cell: (t) => droppedBy(t) },
             ]}
           />
         </Panel>

@@ -1,7 +1,7 @@
 // A chart of one PromQL query, loaded when it comes into view.
 
 import { useMemo } from "react";
-import { queryRange, type LabelSet } from "../api/prometheus";
+import { queryRange, type LabelSet, type Series } from "../api/prometheus";
 import { alignSeries } from "../charts/align";
 import { TimeSeries } from "../charts/time-series";
 import { openLogs } from "../explore/open-logs";
@@ -12,7 +12,7 @@ import { stepFor } from "../time/range";
 import type { ChartQuery } from "../pages/queries";
 import { Empty, Failure, Loading, Panel } from "./states";
 
-export function QueryChart(props: { chart: (window: string) => ChartQuery; emptyText: string; height?: number; threshold?: number; marks?: { time: number; text: string }[] }) {
+export function QueryChart(props: { chart: (window: string) => ChartQuery; emptyText: string; height?: number; threshold?: number; marks?: { time: number; text: string }[]; only?: LabelSet }) {
   const shared = useShared();
   const [ref, visible] = useVisible<HTMLDivElement>();
   const width = useWidth(ref) || 600;
@@ -27,12 +27,16 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
   );
   const [times, lines] = useMemo(() => {
     if (!data) return [[], []];
-    const [axis, ...columns] = alignSeries(data.series, step);
-    const labels = data.series.map((series) => series.labels);
+    const series = own(data.series, props.only);
+    const [axis, ...columns] = alignSeries(series, step);
+    const labels = series.map((one) => one.labels);
     const names = distinct(nameSeries(labels, chart.legend), labels);
     return [axis, columns.map((values, i) => ({ name: names[i]!, labels: labels[i]!, values }))];
+    // What the chart is narrowed to does not change while it is open.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [data, step, chart.legend]);
   const height = props.height ?? 170;
+  const recent = shared.now() - to < 60_000;
   const markKey = JSON.stringify(props.marks);
   const [thresholds, marks] = useMemo(() => {
     const color = getComputedStyle(document.documentElement).getPropertyValue("--bad").trim();
@@ -56,7 +60,16 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
         ) : !visible || loading ? (
           <Loading height={height + 90} />
         ) : lines.length === 0 ? (
-          <Empty height={height + 60}>{props.emptyText}</Empty>
+          <Empty
+            height={height + 60}
+            action={
+              <button type="button" onClick={recent ? shared.zoomOut : () => shared.setRange({ from: "now-1h", to: "now" })}>
+                {recent ? "Widen the range" : "Show the last hour"}
+              </button>
+            }
+          >
+            {props.emptyText}
+          </Empty>
         ) : (
           <TimeSeries
             times={times}
@@ -66,6 +79,7 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
             unit={chart.unit}
             axisLabel={chart.axis}
             legendCalcs={["mean", "lastNotNull"]}
+            legendSort="last"
             onZoom={(start, end) => shared.setRange({ from: String(Math.round(start)), to: String(Math.round(end)) })}
             onZoomOut={shared.zoomOut}
             onLogs={openLogs}
@@ -76,6 +90,13 @@ export function QueryChart(props: { chart: (window: string) => ChartQuery; empty
       </Panel>
     </div>
   );
+}
+
+/** The series that an alert with these labels can come from; all of them where none fits. */
+function own(series: Series[], only: LabelSet | undefined): Series[] {
+  if (!only) return series;
+  const fitting = series.filter(({ labels }) => Object.entries(labels).every(([name, value]) => name === "__name__" || only[name] === undefined || only[name] === value));
+  return fitting.length > 0 ? fitting : series;
 }
 
 /** Names that stand for several instances get the instance beside them. */
