@@ -1,5 +1,6 @@
 //! The service: what is opened at its start, what serves, what is closed at its end.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::flags::Flags;
 use crate::history::History;
+use crate::import;
 use crate::manager::{Manager, Parts, Receivers, Settings, log_warnings};
 use crate::metrics::Metrics;
 use crate::notification_log::NotificationLog;
@@ -128,6 +130,7 @@ fn open(
     let state = State::open(&flags.storage_path.join("state"), Arc::clone(&fs), registry)
         .map_err(Failure::runtime)?;
     let history = History::open(&flags.storage_path.join("history"), fs).map_err(Failure::runtime)?;
+    take_over(&flags.storage_path, &state, &clock)?;
     let mut silences = Silences::new(flags.silence_limits());
     silences.apply(state.silences().map_err(Failure::runtime)?);
     let mut log = NotificationLog::default();
@@ -148,6 +151,22 @@ fn open(
     let metrics = Metrics::register(registry);
     let parts = Parts { dispatcher, state, parcels, secret, history, metrics, clock, lifecycle, settings };
     Ok(Manager::new(parts, receivers))
+}
+
+/// At the first start: what an Alertmanager has left in the directory. Its files stay as they are.
+fn take_over(dir: &Path, state: &State, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    if state.has_taken_over().map_err(Failure::runtime)? {
+        return Ok(());
+    }
+    let imported = import::read(dir).map_err(Failure::runtime)?;
+    if imported.skipped > 0 {
+        tracing::warn!(records = imported.skipped, "records of Alertmanager's data were skipped");
+    }
+    if !imported.silences.is_empty() || !imported.log.is_empty() {
+        let (silences, entries) = (imported.silences.len(), imported.log.len());
+        tracing::info!(silences, entries, "Alertmanager's data taken over");
+    }
+    state.take_over(&imported, clock.now_ns()).map_err(Failure::runtime)
 }
 
 impl App for AlertManager {

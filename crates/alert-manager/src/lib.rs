@@ -17,6 +17,7 @@ mod flags;
 mod glob;
 pub mod health;
 pub mod history;
+pub mod import;
 pub mod inhibitor;
 pub mod letter;
 pub mod manager;

@@ -182,7 +182,7 @@ impl Manager {
         let mut dispatcher = self.dispatcher();
         let mut outbox = self.0.outbox.lock();
         for mut parcel in parcels {
-            dispatcher.await_arrival(&parcel.letter.group_key, parcel.key());
+            dispatcher.await_arrival(&parcel.letter.group_key, &parcel.letter.entry);
             outbox.put(&mut parcel, now);
         }
     }

@@ -3,15 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use model::TimestampNs;
 use state_store::{Keyspace, KeyspaceOptions, StateStore};
 use sys::Fs;
 use telemetry::Registry;
 
 use crate::acks::Ack;
 use crate::alert::Fingerprint;
+use crate::import::Imported;
 use crate::notification_log::LogEntry;
 use crate::outbox::{PARCELS_MAX, Parcel};
 use crate::silences::Silence;
+
+/// The key under which it stands that another one's data has been taken over.
+const TAKEN_OVER: &str = "taken-over";
 
 /// The store; every change is on disk before its call returns. All calls block. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -106,6 +111,25 @@ impl State {
             batch = batch.remove(&fingerprint.to_string());
         }
         self.store.write(batch)
+    }
+
+    /// Whether another one's data has been taken over, or there was none to take.
+    pub fn has_taken_over(&self) -> state_store::Result<bool> {
+        Ok(self.secrets.get(TAKEN_OVER)?.is_some())
+    }
+
+    /// Stores what was taken over, and that it was, at once.
+    pub fn take_over(&self, imported: &Imported, now: TimestampNs) -> state_store::Result<()> {
+        let mut silences = self.silences.batch();
+        for silence in &imported.silences {
+            silences = silences.put(&silence.id, silence)?;
+        }
+        let mut log = self.log.batch();
+        for entry in imported.log.iter().filter(|entry| entry.expires_at > now) {
+            log = log.put(&entry.key, entry)?;
+        }
+        let done = self.secrets.batch().put(TAKEN_OVER, &now.to_string())?;
+        self.store.write(silences.and(log).and(done))
     }
 
     /// What links are signed with; made at the first start.
