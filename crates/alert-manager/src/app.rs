@@ -54,6 +54,7 @@ impl AlertManager {
             alerts_gc_interval: flags.alerts_gc_interval,
             outbox_retention_ns: ns(flags.outbox_retention),
             failing_alert_after_ns: ns(flags.failing_alert_after),
+            self_check: flags.self_check,
             log_silences: flags.log_silences,
         };
         warn_of_cluster(&flags);
@@ -140,6 +141,7 @@ fn open(
     let parcels = state.parcels().map_err(Failure::runtime)?;
     let secret = state.secret().map_err(Failure::runtime)?;
     let acks = state.acks().map_err(Failure::runtime)?;
+    let heartbeats = state.heartbeats().map_err(Failure::runtime)?;
     let not_before: TimestampNs = clock.now_ns() + ns(flags.start_delay);
     let options = DispatchOptions {
         retention_ns: settings.retention_ns,
@@ -149,7 +151,18 @@ fn open(
     let mut dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
     dispatcher.acks.apply(acks);
     let metrics = Metrics::register(registry);
-    let parts = Parts { dispatcher, state, parcels, secret, history, metrics, clock, lifecycle, settings };
+    let parts = Parts {
+        dispatcher,
+        state,
+        parcels,
+        heartbeats,
+        secret,
+        history,
+        metrics,
+        clock,
+        lifecycle,
+        settings,
+    };
     Ok(Manager::new(parts, receivers))
 }
 

@@ -16,6 +16,7 @@ pub mod explain;
 mod flags;
 mod glob;
 pub mod health;
+pub mod heartbeats;
 pub mod history;
 pub mod import;
 pub mod inhibitor;

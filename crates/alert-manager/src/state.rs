@@ -10,6 +10,7 @@ use telemetry::Registry;
 
 use crate::acks::Ack;
 use crate::alert::Fingerprint;
+use crate::heartbeats::{HEARTBEATS_MAX, Heartbeat};
 use crate::import::Imported;
 use crate::notification_log::LogEntry;
 use crate::outbox::{PARCELS_MAX, Parcel};
@@ -27,6 +28,7 @@ pub struct State {
     outbox: Keyspace<Parcel>,
     acks: Keyspace<Ack>,
     secrets: Keyspace<String>,
+    heartbeats: Keyspace<Heartbeat>,
 }
 
 impl State {
@@ -40,7 +42,11 @@ impl State {
             .keyspace(KeyspaceOptions { entries_max: PARCELS_MAX, ..KeyspaceOptions::new("outbox", 1) })?;
         let acks = store.keyspace(KeyspaceOptions::new("acks", 1))?;
         let secrets = store.keyspace(KeyspaceOptions::new("secrets", 1))?;
-        Ok(Self { store, silences, log, outbox, acks, secrets })
+        let heartbeats = store.keyspace(KeyspaceOptions {
+            entries_max: HEARTBEATS_MAX,
+            ..KeyspaceOptions::new("heartbeats", 1)
+        })?;
+        Ok(Self { store, silences, log, outbox, acks, secrets, heartbeats })
     }
 
     /// All silences.
@@ -111,6 +117,21 @@ impl State {
             batch = batch.remove(&fingerprint.to_string());
         }
         self.store.write(batch)
+    }
+
+    /// The heartbeats that are expected.
+    pub fn heartbeats(&self) -> state_store::Result<Vec<Heartbeat>> {
+        Ok(self.heartbeats.scan("")?.into_iter().map(|(_, heartbeat)| heartbeat).collect())
+    }
+
+    /// Stores a heartbeat.
+    pub fn put_heartbeat(&self, heartbeat: &Heartbeat) -> state_store::Result<()> {
+        self.heartbeats.put(&heartbeat.name, heartbeat)
+    }
+
+    /// Forgets a heartbeat.
+    pub fn forget_heartbeat(&self, name: &str) -> state_store::Result<()> {
+        self.heartbeats.remove(name)
     }
 
     /// Whether another one's data has been taken over, or there was none to take.

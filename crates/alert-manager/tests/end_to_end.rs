@@ -752,6 +752,37 @@ fn webhooks_get_what_the_original_sends() {
 }
 
 #[test]
+fn a_heartbeat_that_stops_is_an_alert_until_it_comes_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let text = format!(
+        "route: {{receiver: page, group_by: [alertname], group_wait: 50ms, group_interval: 200ms, repeat_interval: 4h}}
+receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/'}}]}}]
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let server = Server::start(dir.path(), free_port());
+    let beat = |body: &str| {
+        let head = "POST /api/watchbell/v1/heartbeats/backup HTTP/1.0";
+        http(&server.url, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    };
+    for bad in ["", "{}", "{\"every\":\"soon\"}", "{\"every\":\"1ms\"}"] {
+        assert!(beat(bad).contains("400 Bad Request"), "{bad}");
+    }
+    assert!(beat("{\"every\":\"1s\",\"labels\":{\"team\":\"ops\"}}").contains("200 OK"));
+    let body = hooks.recv_timeout(PATIENCE).expect("it is missed");
+    let labels = &body["alerts"][0]["labels"];
+    assert_eq!((&labels["heartbeat"], &labels["team"]), (&"backup".into(), &"ops".into()));
+    assert_eq!(get_json(&server, "/api/watchbell/v1/heartbeats")[0]["missed"], true);
+    assert!(beat("{\"every\":\"1h\",\"labels\":{\"team\":\"ops\"}}").contains("200 OK"));
+    assert!(beat("").contains("200 OK"));
+    let body = hooks.recv_timeout(PATIENCE).expect("it has come again");
+    assert_eq!(body["status"], "resolved");
+    let delete = || http(&server.url, "DELETE /api/watchbell/v1/heartbeats/backup HTTP/1.0\r\n\r\n");
+    assert!(delete().contains("200 OK") && delete().contains("404 Not Found"));
+}
+
+#[test]
 fn a_bad_configuration_ends_the_start_with_its_place() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("am.yml");
