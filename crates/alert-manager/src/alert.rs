@@ -27,6 +27,66 @@ impl Fingerprint {
     }
 }
 
+/// What the notification log knows an alert by: XXH64 over sorted names and values, each followed by 0xff, as the original,
+/// so that its log can be taken over.
+pub fn told_hash(labels: &Labels) -> u64 {
+    let mut bytes = Vec::with_capacity(256);
+    for (name, value) in labels.iter() {
+        for text in [name, value] {
+            bytes.extend_from_slice(text.as_bytes());
+            bytes.push(0xff);
+        }
+    }
+    xxh64(&bytes)
+}
+
+const PRIMES: [u64; 5] = [
+    0x9e37_79b1_85eb_ca87,
+    0xc2b2_ae3d_27d4_eb4f,
+    0x1656_67b1_9e37_79f9,
+    0x85eb_ca77_c2b2_ae63,
+    0x27d4_eb2f_1656_67c5,
+];
+
+/// XXH64 with the seed 0.
+fn xxh64(bytes: &[u8]) -> u64 {
+    let [p1, p2, p3, p4, p5] = PRIMES;
+    let round =
+        |sum: u64, lane: u64| sum.wrapping_add(lane.wrapping_mul(p2)).rotate_left(31).wrapping_mul(p1);
+    let lane = |chunk: &[u8]| chunk.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    let mut blocks = bytes.chunks_exact(32);
+    let mut hash = if bytes.len() < 32 {
+        p5
+    } else {
+        let mut sums = [p1.wrapping_add(p2), p2, 0, 0_u64.wrapping_sub(p1)];
+        for block in &mut blocks {
+            for (sum, chunk) in sums.iter_mut().zip(block.chunks_exact(8)) {
+                *sum = round(*sum, lane(chunk));
+            }
+        }
+        let [a, b, c, d] = sums;
+        let start = a.rotate_left(1).wrapping_add(b.rotate_left(7));
+        let start = start.wrapping_add(c.rotate_left(12)).wrapping_add(d.rotate_left(18));
+        sums.iter().fold(start, |hash, sum| (hash ^ round(0, *sum)).wrapping_mul(p1).wrapping_add(p4))
+    };
+    hash = hash.wrapping_add(bytes.len() as u64);
+    let mut chunks = blocks.remainder().chunks_exact(8);
+    for chunk in &mut chunks {
+        hash = (hash ^ round(0, lane(chunk))).rotate_left(27).wrapping_mul(p1).wrapping_add(p4);
+    }
+    let mut rest = chunks.remainder();
+    if let Some((chunk, after)) = rest.split_at_checked(4) {
+        hash = (hash ^ lane(chunk).wrapping_mul(p1)).rotate_left(23).wrapping_mul(p2).wrapping_add(p3);
+        rest = after;
+    }
+    for byte in rest {
+        hash = (hash ^ u64::from(*byte).wrapping_mul(p5)).rotate_left(11).wrapping_mul(p1);
+    }
+    hash = (hash ^ hash >> 33).wrapping_mul(p2);
+    hash = (hash ^ hash >> 29).wrapping_mul(p3);
+    hash ^ hash >> 32
+}
+
 /// 16 hexadecimal digits.
 impl std::fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -140,6 +200,18 @@ mod tests {
         ] {
             let merged = Alert::merge(&old, new.clone());
             assert_eq!((merged.starts_at, merged.ends_at), expected, "{old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn xxh64_is_the_known_one() {
+        for (text, expected) in [
+            ("", 0xef46_db37_51d8_e999),
+            ("a", 0xd24e_c4f1_a98c_6e5b),
+            ("abc", 0x44bc_2cf5_ad77_0999),
+            ("Nobody inspects the spammish repetition", 0xfbce_a83c_8a37_8bf1),
+        ] {
+            assert_eq!(xxh64(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -17,6 +17,7 @@ mod acks;
 mod alerts;
 mod explain;
 mod extra;
+mod heartbeats;
 mod preview;
 mod query;
 mod receivers;
@@ -53,6 +54,8 @@ impl Api {
             .route("/receivers", get(receivers::list))
             .route("/receivers/{name}/test", axum::routing::post(explain::test_receiver))
             .route("/silences/preview", axum::routing::post(preview::silence))
+            .route("/heartbeats", get(heartbeats::list))
+            .route("/heartbeats/{name}", axum::routing::post(heartbeats::post).delete(heartbeats::delete))
             .route("/outbox", get(receivers::outbox))
             .route("/acks", get(acks::list).post(acks::post))
             .route("/acks/{fingerprint}", axum::routing::delete(acks::delete))

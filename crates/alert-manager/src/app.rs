@@ -1,5 +1,6 @@
 //! The service: what is opened at its start, what serves, what is closed at its end.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::flags::Flags;
 use crate::history::History;
+use crate::import;
 use crate::manager::{Manager, Parts, Receivers, Settings, log_warnings};
 use crate::metrics::Metrics;
 use crate::notification_log::NotificationLog;
@@ -52,6 +54,7 @@ impl AlertManager {
             alerts_gc_interval: flags.alerts_gc_interval,
             outbox_retention_ns: ns(flags.outbox_retention),
             failing_alert_after_ns: ns(flags.failing_alert_after),
+            self_check: flags.self_check,
             log_silences: flags.log_silences,
         };
         warn_of_cluster(&flags);
@@ -128,6 +131,7 @@ fn open(
     let state = State::open(&flags.storage_path.join("state"), Arc::clone(&fs), registry)
         .map_err(Failure::runtime)?;
     let history = History::open(&flags.storage_path.join("history"), fs).map_err(Failure::runtime)?;
+    take_over(&flags.storage_path, &state, &clock)?;
     let mut silences = Silences::new(flags.silence_limits());
     silences.apply(state.silences().map_err(Failure::runtime)?);
     let mut log = NotificationLog::default();
@@ -137,6 +141,7 @@ fn open(
     let parcels = state.parcels().map_err(Failure::runtime)?;
     let secret = state.secret().map_err(Failure::runtime)?;
     let acks = state.acks().map_err(Failure::runtime)?;
+    let heartbeats = state.heartbeats().map_err(Failure::runtime)?;
     let not_before: TimestampNs = clock.now_ns() + ns(flags.start_delay);
     let options = DispatchOptions {
         retention_ns: settings.retention_ns,
@@ -146,8 +151,35 @@ fn open(
     let mut dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
     dispatcher.acks.apply(acks);
     let metrics = Metrics::register(registry);
-    let parts = Parts { dispatcher, state, parcels, secret, history, metrics, clock, lifecycle, settings };
+    let parts = Parts {
+        dispatcher,
+        state,
+        parcels,
+        heartbeats,
+        secret,
+        history,
+        metrics,
+        clock,
+        lifecycle,
+        settings,
+    };
     Ok(Manager::new(parts, receivers))
+}
+
+/// At the first start: what an Alertmanager has left in the directory. Its files stay as they are.
+fn take_over(dir: &Path, state: &State, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    if state.has_taken_over().map_err(Failure::runtime)? {
+        return Ok(());
+    }
+    let imported = import::read(dir).map_err(Failure::runtime)?;
+    if imported.skipped > 0 {
+        tracing::warn!(records = imported.skipped, "records of Alertmanager's data were skipped");
+    }
+    if !imported.silences.is_empty() || !imported.log.is_empty() {
+        let (silences, entries) = (imported.silences.len(), imported.log.len());
+        tracing::info!(silences, entries, "Alertmanager's data taken over");
+    }
+    state.take_over(&imported, clock.now_ns()).map_err(Failure::runtime)
 }
 
 impl App for AlertManager {

@@ -101,6 +101,8 @@ pub struct Notification {
     pub alerts: Vec<Arc<Alert>>,
     /// Why.
     pub reason: Reason,
+    /// Of when the log's entry was that this was decided by.
+    pub known_at: Option<TimestampNs>,
     /// What to store once it is through.
     pub entry: LogEntry,
     /// As of when the alerts are judged.
@@ -153,11 +155,13 @@ pub struct Dispatcher {
     by_labels: HashMap<(usize, Labels), GroupId>,
     due: BTreeSet<(TimestampNs, GroupId)>,
     next_group: u64,
+    /// The time of the last event.
+    clock: TimestampNs,
     inhibitor: Inhibitor,
     /// The silences.
     pub silences: Silences,
-    /// By group, the keys of what has not arrived yet: such a group keeps what is resolved.
-    awaited: HashMap<String, BTreeSet<String>>,
+    /// By group and key, what has not arrived yet, or has with its answer lost: such a group keeps what is resolved.
+    awaited: HashMap<String, BTreeMap<String, LogEntry>>,
     /// The acknowledgements.
     pub acks: Acks,
     /// The notification log.
@@ -182,6 +186,7 @@ impl Dispatcher {
             by_labels: HashMap::new(),
             due: BTreeSet::new(),
             next_group: 0,
+            clock: TimestampNs::MIN,
             inhibitor,
             silences,
             awaited: HashMap::new(),
@@ -207,6 +212,7 @@ impl Dispatcher {
 
     /// Takes an event in and says what is to be done.
     pub fn step(&mut self, now: TimestampNs, event: Event) -> Vec<Action> {
+        self.follow_clock(now);
         let mut actions = Vec::new();
         match event {
             Event::Alerts(alerts) => {
@@ -226,6 +232,28 @@ impl Dispatcher {
             self.flush(group, now, &mut actions);
         }
         actions
+    }
+
+    /// A clock that was set back must not make groups wait for it to catch up.
+    fn follow_clock(&mut self, now: TimestampNs) {
+        let back_ns = self.clock.saturating_sub(now);
+        self.clock = now;
+        if back_ns <= 0 {
+            return;
+        }
+        // Nor may reports of before be taken for newer ones than those that come.
+        let set_back = |alert: &mut Arc<Alert>| {
+            if alert.updated_at > now {
+                Arc::make_mut(alert).updated_at = now;
+            }
+        };
+        self.alerts.values_mut().for_each(|stored| set_back(&mut stored.alert));
+        self.due.clear();
+        for (id, group) in &mut self.groups {
+            group.alerts.values_mut().for_each(set_back);
+            group.next_flush -= back_ns;
+            self.due.insert((group.next_flush, *id));
+        }
     }
 
     fn receive(&mut self, alert: Alert, now: TimestampNs, actions: &mut Vec<Action>) {
@@ -316,7 +344,7 @@ impl Dispatcher {
         let Delivered { group: id, flush, position, entry } = delivered;
         let succeeded = entry.is_some();
         if let Some(entry) = entry {
-            self.log.apply(entry);
+            self.log.set(entry);
         }
         let Some(group) = self.groups.get_mut(&id).filter(|group| group.flush == flush) else {
             return;
@@ -347,8 +375,8 @@ impl Dispatcher {
     }
 
     /// A notification of a group has not arrived.
-    pub fn await_arrival(&mut self, group_key: &str, key: &str) {
-        self.awaited.entry(group_key.to_owned()).or_default().insert(key.to_owned());
+    pub fn await_arrival(&mut self, group_key: &str, entry: &LogEntry) {
+        self.awaited.entry(group_key.to_owned()).or_default().insert(entry.key.clone(), entry.clone());
     }
 
     /// It has arrived, or it was given up.
@@ -405,5 +433,7 @@ fn flush_timeout_ns(route: &Route) -> i64 {
     ns(route.group_interval).max(seconds(10))
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

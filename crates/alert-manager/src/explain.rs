@@ -164,6 +164,7 @@ fn letter(
         alerts: vec![alert],
         reason: Reason::First,
         at,
+        known_at: None,
         entry: LogEntry {
             key: format!("explain {group_key}"),
             timestamp: at,

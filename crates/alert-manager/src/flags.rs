@@ -50,6 +50,9 @@ pub struct Flags {
     /// After how long a receiver that fails becomes an alert of its own; 0: never
     #[arg(long = "receivers.failing-alert-after", default_value = "5m", value_parser = duration)]
     pub failing_alert_after: Duration,
+    /// Let an alert, WatchbellSelfCheck, fire always, so that a receiver sees that the way to it works
+    #[arg(long = "self-check")]
+    pub self_check: bool,
     /// Log changes of silences
     #[arg(long = "log.silences")]
     pub log_silences: bool,

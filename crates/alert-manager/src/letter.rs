@@ -27,6 +27,9 @@ pub struct Letter {
     pub reason: Reason,
     /// As of when.
     pub at: TimestampNs,
+    /// Of when the log's entry was that this was decided by.
+    #[serde(default)]
+    pub known_at: Option<TimestampNs>,
     /// What is stored in the notification log once it has arrived.
     pub entry: LogEntry,
 }
@@ -85,6 +88,7 @@ impl Letter {
             alerts: notification.alerts.iter().map(|alert| LetterAlert::of(alert)).collect(),
             reason: notification.reason,
             at: notification.now,
+            known_at: notification.known_at,
             entry: notification.entry.clone(),
         }
     }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::data::pairs;
 use crate::dispatch::{Action, Dispatcher, Event};
 use crate::health::Health;
+use crate::heartbeats::{Heartbeat, Heartbeats};
 use crate::history::{Happening, History, HistoryEvent};
 use crate::matchers::MatcherMode;
 use crate::metrics::Metrics;
@@ -29,6 +30,7 @@ use crate::times::as_seconds;
 mod acks;
 mod delivery;
 mod explain;
+mod heartbeats;
 mod maintenance;
 mod outbox;
 mod silences;
@@ -51,6 +53,8 @@ pub struct Parts {
     pub state: State,
     /// What has not arrived yet.
     pub parcels: Vec<Parcel>,
+    /// The heartbeats that are expected.
+    pub heartbeats: Vec<Heartbeat>,
     /// What links are signed with.
     pub secret: Vec<u8>,
     /// The history.
@@ -84,6 +88,8 @@ pub struct Settings {
     pub outbox_retention_ns: i64,
     /// After how long a receiver that fails is an alert of its own, in ns; 0: never.
     pub failing_alert_after_ns: i64,
+    /// Whether an alert fires always.
+    pub self_check: bool,
     /// Whether changes of silences are logged.
     pub log_silences: bool,
 }
@@ -109,6 +115,7 @@ struct Inner {
     /// Tells that a key is no longer busy.
     released: Notify,
     secret: Vec<u8>,
+    heartbeats: Mutex<Heartbeats>,
     /// Wakes the ticker when a group is due earlier than it thought.
     wake: Notify,
     deliveries: Semaphore,
@@ -150,6 +157,8 @@ impl Manager {
     /// A manager that does nothing yet.
     pub fn new(parts: Parts, receivers: Receivers) -> Self {
         let started_at = parts.clock.now_ns();
+        let mut heartbeats = Heartbeats::new(parts.heartbeats);
+        heartbeats.forgive(started_at);
         let manager = Self(Arc::new(Inner {
             dispatcher: Mutex::new(parts.dispatcher),
             state: parts.state,
@@ -164,6 +173,7 @@ impl Manager {
             busy: Mutex::default(),
             released: Notify::new(),
             secret: parts.secret,
+            heartbeats: Mutex::new(heartbeats),
             wake: Notify::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
             silence_changes: AsyncMutex::new(()),
@@ -182,7 +192,7 @@ impl Manager {
         let mut dispatcher = self.dispatcher();
         let mut outbox = self.0.outbox.lock();
         for mut parcel in parcels {
-            dispatcher.await_arrival(&parcel.letter.group_key, parcel.key());
+            dispatcher.await_arrival(&parcel.letter.group_key, &parcel.letter.entry);
             outbox.put(&mut parcel, now);
         }
     }

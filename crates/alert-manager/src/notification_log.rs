@@ -83,6 +83,20 @@ impl NotificationLog {
         }
     }
 
+    /// Notes what has just been told. It replaces what was known whatever the clock says: the clock may have been set back.
+    pub fn set(&mut self, entry: LogEntry) {
+        self.0.insert(entry.key.clone(), entry);
+    }
+
+    /// The entry, where the same has been told since it was decided to tell it; `known_at`: the entry's time then.
+    pub fn told_meanwhile(&self, entry: &LogEntry, known_at: Option<TimestampNs>) -> Option<&LogEntry> {
+        let known = self.0.get(&entry.key)?;
+        // That all is over is told once, whatever else has ended meanwhile.
+        let says_the_same = known.firing == entry.firing
+            && (entry.firing.is_empty() || entry.resolved.is_subset(&known.resolved));
+        (says_the_same && known_at != Some(known.timestamp)).then_some(known)
+    }
+
     /// An entry.
     pub fn get(&self, key: &str) -> Option<&LogEntry> {
         self.0.get(key)
@@ -90,9 +104,35 @@ impl NotificationLog {
 
     /// Whether an integration is to be told, and why.
     pub fn decide(&self, key: &str, present: &Present<'_>, now: TimestampNs) -> Option<Reason> {
-        let Some(entry) = self.0.get(key).filter(|entry| entry.expires_at > now) else {
+        let entry = self.0.get(key).filter(|entry| entry.expires_at > now);
+        let Some(entry) = entry else {
             return (!present.firing.is_empty()).then_some(Reason::First);
         };
+        Self::decide_by(entry, present, now)
+    }
+
+    /// Like [`Self::decide`], with what has been sent and not confirmed: it may have arrived with its answer lost. Where that
+    /// says something else than what is, it is put right.
+    pub fn decide_with(
+        &self,
+        key: &str,
+        awaited: Option<&LogEntry>,
+        present: &Present<'_>,
+        now: TimestampNs,
+    ) -> Option<Reason> {
+        let reason = self.decide(key, present, now);
+        let (None, Some(awaited)) = (reason, awaited) else {
+            return reason;
+        };
+        // What fired and is over before anybody was told of it has to be told as it was.
+        let known = self.0.get(key).filter(|entry| entry.expires_at > now);
+        if present.firing.is_empty() && known.is_none_or(|entry| entry.firing.is_empty()) {
+            return None;
+        }
+        Self::decide_by(awaited, present, now).filter(|reason| *reason != Reason::Repeat)
+    }
+
+    fn decide_by(entry: &LogEntry, present: &Present<'_>, now: TimestampNs) -> Option<Reason> {
         if !present.firing.is_subset(&entry.firing) {
             return Some(Reason::NewAlerts);
         }

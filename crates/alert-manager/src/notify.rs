@@ -1,5 +1,6 @@
 //! Telling somebody: one attempt by one integration.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::config::{Integration, IntegrationKind};
-use crate::data::Data;
+use crate::data::{Data, common};
 use crate::templates::Templates;
 
 mod discord;
@@ -71,6 +72,8 @@ pub struct Message {
     pub now: TimestampNs,
     /// The same for all attempts at one message: a receiver that has it can drop what comes twice.
     pub idempotency_key: String,
+    /// How many alerts were left out.
+    pub truncated: usize,
     /// What was remembered of the group's last message.
     pub memory: BTreeMap<String, String>,
 }
@@ -158,6 +161,7 @@ impl Notifier {
 
     /// Tells; what is told has the provider's own words.
     pub async fn notify(&self, message: &Message) -> Result<Told, NotifyError> {
+        let message = &*self.fitting(message);
         let render = Render::new(&self.templates, &message.data);
         let mut memory = message.memory.clone();
         let (answer, template_error) = if let IntegrationKind::Email(config) = &self.integration.kind {
@@ -172,8 +176,31 @@ impl Notifier {
         Ok(Told { answer, memory, template_error })
     }
 
+    /// The message with no more alerts than the integration wants; what they have in common is then of those.
+    fn fitting<'m>(&self, message: &'m Message) -> Cow<'m, Message> {
+        let alerts_max = match &self.integration.kind {
+            IntegrationKind::Webhook(config) => config.max_alerts,
+            IntegrationKind::Incidentio(config) => config.max_alerts,
+            _ => 0,
+        };
+        let count = message.data.alerts.len();
+        if alerts_max == 0 || count <= alerts_max {
+            return Cow::Borrowed(message);
+        }
+        let mut message = message.clone();
+        message.truncated = count - alerts_max;
+        let data = &mut message.data;
+        data.alerts.truncate(alerts_max);
+        let fires = data.alerts.iter().any(|alert| alert.status == "firing");
+        data.status = if fires { "firing" } else { "resolved" };
+        data.common_labels = common(data.alerts.iter().map(|alert| &alert.labels));
+        data.common_annotations = common(data.alerts.iter().map(|alert| &alert.annotations));
+        Cow::Owned(message)
+    }
+
     /// What would be sent. Where a provider is asked first, as if it knew nothing of the group.
     pub async fn preview(&self, message: &Message) -> Result<Vec<Preview>, NotifyError> {
+        let message = &*self.fitting(message);
         let render = Render::new(&self.templates, &message.data);
         if let IntegrationKind::Email(config) = &self.integration.kind {
             let mail = email::compose(config, message, &render)?;

@@ -190,6 +190,7 @@ mod tests {
             alerts: Vec::new(),
             reason: Reason::First,
             at: 0,
+            known_at: None,
             entry,
         };
         let lane = Lane { receiver: receiver.to_owned(), kind: "webhook".to_owned(), idx: 0 };

@@ -3,15 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use model::TimestampNs;
 use state_store::{Keyspace, KeyspaceOptions, StateStore};
 use sys::Fs;
 use telemetry::Registry;
 
 use crate::acks::Ack;
 use crate::alert::Fingerprint;
+use crate::heartbeats::{HEARTBEATS_MAX, Heartbeat};
+use crate::import::Imported;
 use crate::notification_log::LogEntry;
 use crate::outbox::{PARCELS_MAX, Parcel};
 use crate::silences::Silence;
+
+/// The key under which it stands that another one's data has been taken over.
+const TAKEN_OVER: &str = "taken-over";
 
 /// The store; every change is on disk before its call returns. All calls block. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +28,7 @@ pub struct State {
     outbox: Keyspace<Parcel>,
     acks: Keyspace<Ack>,
     secrets: Keyspace<String>,
+    heartbeats: Keyspace<Heartbeat>,
 }
 
 impl State {
@@ -35,7 +42,11 @@ impl State {
             .keyspace(KeyspaceOptions { entries_max: PARCELS_MAX, ..KeyspaceOptions::new("outbox", 1) })?;
         let acks = store.keyspace(KeyspaceOptions::new("acks", 1))?;
         let secrets = store.keyspace(KeyspaceOptions::new("secrets", 1))?;
-        Ok(Self { store, silences, log, outbox, acks, secrets })
+        let heartbeats = store.keyspace(KeyspaceOptions {
+            entries_max: HEARTBEATS_MAX,
+            ..KeyspaceOptions::new("heartbeats", 1)
+        })?;
+        Ok(Self { store, silences, log, outbox, acks, secrets, heartbeats })
     }
 
     /// All silences.
@@ -106,6 +117,40 @@ impl State {
             batch = batch.remove(&fingerprint.to_string());
         }
         self.store.write(batch)
+    }
+
+    /// The heartbeats that are expected.
+    pub fn heartbeats(&self) -> state_store::Result<Vec<Heartbeat>> {
+        Ok(self.heartbeats.scan("")?.into_iter().map(|(_, heartbeat)| heartbeat).collect())
+    }
+
+    /// Stores a heartbeat.
+    pub fn put_heartbeat(&self, heartbeat: &Heartbeat) -> state_store::Result<()> {
+        self.heartbeats.put(&heartbeat.name, heartbeat)
+    }
+
+    /// Forgets a heartbeat.
+    pub fn forget_heartbeat(&self, name: &str) -> state_store::Result<()> {
+        self.heartbeats.remove(name)
+    }
+
+    /// Whether another one's data has been taken over, or there was none to take.
+    pub fn has_taken_over(&self) -> state_store::Result<bool> {
+        Ok(self.secrets.get(TAKEN_OVER)?.is_some())
+    }
+
+    /// Stores what was taken over, and that it was, at once.
+    pub fn take_over(&self, imported: &Imported, now: TimestampNs) -> state_store::Result<()> {
+        let mut silences = self.silences.batch();
+        for silence in &imported.silences {
+            silences = silences.put(&silence.id, silence)?;
+        }
+        let mut log = self.log.batch();
+        for entry in imported.log.iter().filter(|entry| entry.expires_at > now) {
+            log = log.put(&entry.key, entry)?;
+        }
+        let done = self.secrets.batch().put(TAKEN_OVER, &now.to_string())?;
+        self.store.write(silences.and(log).and(done))
     }
 
     /// What links are signed with; made at the first start.

@@ -243,45 +243,7 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
         assert!(begun.elapsed() < PATIENCE, "{metrics}");
         thread::sleep(Duration::from_millis(50));
     }
-    let preview = |matcher: &str| {
-        let body = format!("{{\"matchers\":[\"{matcher}\"]}}");
-        let head =
-            format!("POST /api/watchbell/v1/silences/preview HTTP/1.0\r\nContent-Length: {}", body.len());
-        http(&server.url, &format!("{head}\r\n\r\n{body}"))
-    };
-    let shown = preview("instance=~a|b");
-    assert!(shown.contains("\"firing\":[{") && shown.contains("\"times\":1"), "{shown}");
-    assert!(preview("instance=~.*").contains("400 Bad Request"));
-    // It ends with the alert that it mutes.
-    let own = server.cli(&["silence", "add", "Brief", "-c", "x", "--until-resolved", "--warn-before", "5m"]);
-    server.cli(&[
-        "alert",
-        "add",
-        "Brief",
-        "--end",
-        "2020-01-01T00:00:01Z",
-        "--start",
-        "2020-01-01T00:00:00Z",
-    ]);
-    let path = format!("/api/v2/silence/{}", own.trim());
-    wait_for(&server, &path, |silence| silence["status"]["state"] == "expired");
-    let bad = server.try_cli(&["silence", "add", "Brief", "-c", "x", "--recurrence", "never"]);
-    assert!(String::from_utf8_lossy(&bad.stderr).contains("watchbell_recurrence"));
-    let weekly = server.cli(&[
-        "silence",
-        "add",
-        "Weekly",
-        "-c",
-        "x",
-        "--recurrence",
-        "sunday 01:00-02:00 Europe/Berlin",
-    ]);
-    let updated = server.cli(&["silence", "update", "-d", "9h", "-c", "longer", weekly.trim()]);
-    assert_eq!(updated, weekly);
-    let list = dir.path().join("silences.json");
-    std::fs::write(&list, server.cli(&["silence", "query", "Weekly", "-o", "json"])).expect("a file");
-    let imported = server.cli(&["silence", "import", "-f", &list.display().to_string()]);
-    assert!(imported != weekly && imported.len() == weekly.len(), "{imported}");
+    check_silences(&server, dir.path());
     drop(server);
 
     // Killed. Started again, it knows the silence and tells nobody twice.
@@ -336,6 +298,49 @@ fn http(url: &str, request: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer comes");
     answer
+}
+
+/// Previews, silences that end with their alerts, changes and imports.
+fn check_silences(server: &Server, dir: &Path) {
+    let preview = |matcher: &str| {
+        let body = format!("{{\"matchers\":[\"{matcher}\"]}}");
+        let head =
+            format!("POST /api/watchbell/v1/silences/preview HTTP/1.0\r\nContent-Length: {}", body.len());
+        http(&server.url, &format!("{head}\r\n\r\n{body}"))
+    };
+    let shown = preview("instance=~a|b");
+    assert!(shown.contains("\"firing\":[{") && shown.contains("\"times\":1"), "{shown}");
+    assert!(preview("instance=~.*").contains("400 Bad Request"));
+    // It ends with the alert that it mutes.
+    let own = server.cli(&["silence", "add", "Brief", "-c", "x", "--until-resolved", "--warn-before", "5m"]);
+    server.cli(&[
+        "alert",
+        "add",
+        "Brief",
+        "--end",
+        "2020-01-01T00:00:01Z",
+        "--start",
+        "2020-01-01T00:00:00Z",
+    ]);
+    let path = format!("/api/v2/silence/{}", own.trim());
+    wait_for(server, &path, |silence| silence["status"]["state"] == "expired");
+    let bad = server.try_cli(&["silence", "add", "Brief", "-c", "x", "--recurrence", "never"]);
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("watchbell_recurrence"));
+    let weekly = server.cli(&[
+        "silence",
+        "add",
+        "Weekly",
+        "-c",
+        "x",
+        "--recurrence",
+        "sunday 01:00-02:00 Europe/Berlin",
+    ]);
+    let updated = server.cli(&["silence", "update", "-d", "9h", "-c", "longer", weekly.trim()]);
+    assert_eq!(updated, weekly);
+    let list = dir.join("silences.json");
+    std::fs::write(&list, server.cli(&["silence", "query", "Weekly", "-o", "json"])).expect("a file");
+    let imported = server.cli(&["silence", "import", "-f", &list.display().to_string()]);
+    assert!(imported != weekly && imported.len() == weekly.len(), "{imported}");
 }
 
 /// A bad file is told by the status answer until a good one is loaded; a receiver's error until it works.
@@ -565,6 +570,216 @@ receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}
     assert!(delete().contains("200 OK") && delete().contains("404 Not Found"));
     let history = get_json(&server, "/api/watchbell/v1/history").to_string();
     assert!(history.contains("\"acknowledged\"") && history.contains("\"acknowledgement_removed\""));
+}
+
+/// Debian's Alertmanager, running; none where it is not installed. Killed when dropped.
+fn original(dir: &Path, port: u16) -> Option<Server> {
+    let child = Command::new("prometheus-alertmanager")
+        .arg(format!("--config.file={}", dir.join("am.yml").display()))
+        .arg(format!("--storage.path={}", dir.join("data").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .args(["--web.external-url=http://am.example", "--cluster.listen-address="])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let server = Server { child: child.ok()?, url: format!("http://127.0.0.1:{port}") };
+    let begun = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "the original does not listen");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Some(server)
+}
+
+#[test]
+fn the_originals_data_is_taken_over() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let text = format!(
+        "route: {{receiver: page, group_by: [alertname], group_wait: 100ms, group_interval: 300ms, repeat_interval: 4h}}
+receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/'}}]}}]
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let port = free_port();
+    let Some(mut old) = original(dir.path(), port) else {
+        return;
+    };
+    old.cli(&["alert", "add", "Down", "instance=a"]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    assert_eq!(body["groupLabels"]["alertname"], "Down");
+    let id = old.cli(&["silence", "add", "Quiet", "x=~a|b", "-c", "planned", "-a", "me"]).trim().to_owned();
+    // It writes its files when it is asked to end.
+    let pid = old.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().is_ok_and(|status| status.success()));
+    old.child.wait().expect("it ends");
+    assert!(dir.path().join("data/silences").is_file() && dir.path().join("data/nflog").is_file());
+
+    let server = Server::start(dir.path(), port);
+    let silence = get_json(&server, &format!("/api/v2/silence/{id}"));
+    assert_eq!((&silence["comment"], &silence["status"]["state"]), (&"planned".into(), &"active".into()));
+    assert_eq!(silence["matchers"].as_array().map(Vec::len), Some(2));
+    // What the original has told is not told again; what is new is.
+    server.cli(&["alert", "add", "Down", "instance=a"]);
+    server.cli(&["alert", "add", "Quiet", "x=a"]);
+    server.cli(&["alert", "add", "New", "instance=b"]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    assert_eq!(body["groupLabels"]["alertname"], "New");
+    server.cli(&[
+        "alert",
+        "add",
+        "Down",
+        "instance=a",
+        "--start",
+        "2020-01-01T00:00:00Z",
+        "--end",
+        "2020-01-02T00:00:00Z",
+    ]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    assert_eq!((&body["status"], &body["groupLabels"]["alertname"]), (&"resolved".into(), &"Down".into()));
+    server.cli(&["silence", "expire", &id]);
+    let body = hooks.recv_timeout(PATIENCE).expect("a webhook");
+    assert_eq!(body["groupLabels"]["alertname"], "Quiet");
+    drop(server);
+    // Only the first start looks at the files: the silence stays expired.
+    let server = Server::start(dir.path(), port);
+    let silence = get_json(&server, &format!("/api/v2/silence/{id}"));
+    assert_eq!(silence["status"]["state"], "expired");
+}
+
+/// What a webhook got, without what differs from run to run and what the original of Debian's version does not have yet.
+fn comparable(mut body: serde_json::Value) -> String {
+    for newer in ["routeLabels", "notification_reason"] {
+        body.as_object_mut().map(|fields| fields.remove(newer));
+    }
+    for alert in body["alerts"].as_array_mut().into_iter().flatten() {
+        if alert["status"] == "firing" {
+            assert_eq!(alert["endsAt"], "0001-01-01T00:00:00Z");
+        }
+    }
+    let sorted: std::collections::BTreeMap<&String, &serde_json::Value> =
+        body.as_object().into_iter().flatten().collect();
+    serde_json::to_string(&sorted).expect("JSON")
+}
+
+/// One scenario, driven the same way into either; gives all that the webhook got, in order of group and message.
+fn scenario(start: impl Fn(&Path, u16) -> Option<Server>) -> Option<Vec<String>> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let text = format!(
+        "route:
+  receiver: page
+  group_by: [alertname, cluster]
+  group_wait: 300ms
+  group_interval: 1s
+  repeat_interval: 4h
+  routes:
+  - matchers: ['team=\"all\"']
+    group_by: ['...']
+    continue: true
+  - matchers: ['severity=~\"warn.*\"', 'team!=\"x\"']
+    receiver: few
+receivers:
+- name: page
+  webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/page'}}]
+- name: few
+  webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/few', max_alerts: 1, send_resolved: false}}]
+inhibit_rules:
+- {{source_matchers: ['severity=\"critical\"'], target_matchers: ['severity=\"minor\"'], equal: [cluster]}}
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let server = start(dir.path(), free_port())?;
+    let post = |alerts: &serde_json::Value| {
+        let body = alerts.to_string();
+        let head = "POST /api/v2/alerts HTTP/1.0\r\nContent-Type: application/json";
+        let answer = http(&server.url, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        assert!(answer.contains(" 200 OK"), "{answer}");
+    };
+    let alert = |labels: &[(&str, &str)], end: Option<&str>| {
+        let labels: std::collections::BTreeMap<&str, &str> = labels.iter().copied().collect();
+        let mut alert = serde_json::json!({
+            "labels": labels, "annotations": { "summary": "It \"is\" <so>", "note": "ü" },
+            "startsAt": "2026-01-02T03:04:05.678Z", "generatorURL": "http://prom/graph?a=1&b=2",
+        });
+        if let Some(end) = end {
+            alert["endsAt"] = end.into();
+        }
+        alert
+    };
+    let mut got = Vec::new();
+    let mut take = |count: usize| {
+        let mut round: Vec<String> =
+            (0..count).map(|_| comparable(hooks.recv_timeout(PATIENCE).expect("a webhook"))).collect();
+        round.sort();
+        got.extend(round);
+    };
+    let a1 =
+        [("alertname", "A"), ("cluster", "1"), ("instance", "i1"), ("job", "b"), ("severity", "critical")];
+    let a2 =
+        [("alertname", "A"), ("cluster", "1"), ("instance", "i2"), ("job", "a"), ("severity", "critical")];
+    let minor = [("alertname", "M"), ("cluster", "1"), ("severity", "minor")];
+    let other = [("alertname", "M"), ("cluster", "2"), ("severity", "minor")];
+    let few1 = [("alertname", "W"), ("cluster", "1"), ("severity", "warning"), ("n", "1")];
+    let few2 = [("alertname", "W"), ("cluster", "1"), ("severity", "warning"), ("n", "2"), ("empty", "")];
+    let both = [("alertname", "B"), ("severity", "warn"), ("team", "all"), ("x", "quo\"te\\n")];
+    let all: [&[(&str, &str)]; 7] = [&a1, &a2, &minor, &other, &few1, &few2, &both];
+    post(&all.iter().map(|labels| alert(labels, None)).collect());
+    // A(2), M in cluster 2, W(2, cut to one), B by both routes.
+    take(5);
+    // One of two is resolved, with the group's next flush.
+    post(&serde_json::json!([alert(&a2, Some("2026-01-02T03:05:05Z")), alert(&a1, None)]));
+    take(1);
+    post(&serde_json::json!([
+        alert(&a1, Some("2026-01-02T03:06:05Z")),
+        alert(&few1, Some("2026-01-02T03:06:05Z"))
+    ]));
+    // All of A is over, and with it what kept M back in cluster 1.
+    take(2);
+    Some(got)
+}
+
+#[test]
+fn webhooks_get_what_the_original_sends() {
+    let Some(theirs) = scenario(original) else {
+        return;
+    };
+    let ours = scenario(|dir, port| Some(Server::start(dir, port))).expect("ours runs");
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert_eq!(ours, theirs);
+    }
+}
+
+#[test]
+fn a_heartbeat_that_stops_is_an_alert_until_it_comes_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (hook_port, hooks) = webhook("200 OK");
+    let text = format!(
+        "route: {{receiver: page, group_by: [alertname], group_wait: 50ms, group_interval: 200ms, repeat_interval: 4h}}
+receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}/'}}]}}]
+"
+    );
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let server = Server::start(dir.path(), free_port());
+    let beat = |body: &str| {
+        let head = "POST /api/watchbell/v1/heartbeats/backup HTTP/1.0";
+        http(&server.url, &format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    };
+    for bad in ["", "{}", "{\"every\":\"soon\"}", "{\"every\":\"1ms\"}"] {
+        assert!(beat(bad).contains("400 Bad Request"), "{bad}");
+    }
+    assert!(beat("{\"every\":\"1s\",\"labels\":{\"team\":\"ops\"}}").contains("200 OK"));
+    let body = hooks.recv_timeout(PATIENCE).expect("it is missed");
+    let labels = &body["alerts"][0]["labels"];
+    assert_eq!((&labels["heartbeat"], &labels["team"]), (&"backup".into(), &"ops".into()));
+    assert_eq!(get_json(&server, "/api/watchbell/v1/heartbeats")[0]["missed"], true);
+    assert!(beat("{\"every\":\"1h\",\"labels\":{\"team\":\"ops\"}}").contains("200 OK"));
+    assert!(beat("").contains("200 OK"));
+    let body = hooks.recv_timeout(PATIENCE).expect("it has come again");
+    assert_eq!(body["status"], "resolved");
+    let delete = || http(&server.url, "DELETE /api/watchbell/v1/heartbeats/backup HTTP/1.0\r\n\r\n");
+    assert!(delete().contains("200 OK") && delete().contains("404 Not Found"));
 }
 
 #[test]

@@ -107,7 +107,11 @@ impl Dispatcher {
             return;
         };
         let hashes = |resolved: bool| -> BTreeSet<u64> {
-            alerts.iter().filter(|a| a.is_resolved(now) == resolved).map(|a| a.fingerprint.0).collect()
+            alerts
+                .iter()
+                .filter(|a| a.is_resolved(now) == resolved)
+                .map(|a| alert::told_hash(&a.labels))
+                .collect()
         };
         let (firing, resolved) = (hashes(false), hashes(true));
         let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));
@@ -119,7 +123,8 @@ impl Dispatcher {
                 send_resolved: *send_resolved,
                 repeat_interval_ns: ns(route.repeat_interval),
             };
-            let Some(reason) = self.log.decide(&key, &present, now) else {
+            let awaited = self.awaited.get(&group.key).and_then(|awaited| awaited.get(&key));
+            let Some(reason) = self.log.decide_with(&key, awaited, &present, now) else {
                 continue;
             };
             if reason == Reason::Repeat && acknowledged {
@@ -136,6 +141,7 @@ impl Dispatcher {
             let is_told = |alert: &&Arc<Alert>| !is_quiet && (*send_resolved || !alert.is_resolved(now));
             let told = alerts.iter().filter(is_told).cloned().collect();
             let memory = known.map(|entry| entry.memory.clone()).unwrap_or_default();
+            let known_at = known.map(|entry| entry.timestamp);
             let timestamp = known.filter(|_| is_quiet).map_or(now, |entry| entry.timestamp);
             let entry = LogEntry {
                 key,
@@ -156,6 +162,7 @@ impl Dispatcher {
                 route_labels: route.labels.clone(),
                 alerts: told,
                 reason,
+                known_at,
                 entry,
                 now,
                 deadline: now + flush_timeout_ns(route),

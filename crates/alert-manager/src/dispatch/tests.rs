@@ -301,13 +301,7 @@ fn groups_keep_what_is_resolved_while_something_waits() {
     bench.send(&["g=1,a=x"], 0);
     assert_eq!(bench.run_to(10), ["10s r +x - failed"]);
     let key = NotificationLog::key("{}:{g=\"1\"}", "r", "webhook", 0);
-    bench.dispatcher.await_arrival("{}:{g=\"1\"}", &key);
-    bench.receiver_works = true;
-    bench.send(&["g=1,a=x"], 15);
-    assert_eq!(bench.run_to(200), Vec::<String>::new());
-    assert_eq!(bench.dispatcher.groups_len(), 1);
-    // What waited has arrived: now it can be told that it is over.
-    let firing = BTreeSet::from([bench.alert("g=1,a=x", 0).fingerprint.0]);
+    let firing = BTreeSet::from([crate::alert::told_hash(&bench.alert("g=1,a=x", 0).labels)]);
     let entry = LogEntry {
         key: key.clone(),
         timestamp: bench.now,
@@ -316,6 +310,13 @@ fn groups_keep_what_is_resolved_while_something_waits() {
         expires_at: bench.now + 3600 * S,
         memory: BTreeMap::new(),
     };
+    bench.dispatcher.await_arrival("{}:{g=\"1\"}", &entry);
+    bench.receiver_works = true;
+    bench.send(&["g=1,a=x"], 15);
+    assert_eq!(bench.run_to(200), Vec::<String>::new());
+    assert_eq!(bench.dispatcher.groups_len(), 1);
+    // What waited has arrived: now it can be told that it is over.
+    let entry = LogEntry { timestamp: bench.now, ..entry };
     bench.dispatcher.settle(&key);
     let delivered = Delivered { group: GroupId(0), flush: 0, position: 0, entry: Some(entry) };
     bench.dispatcher.step(bench.now, Event::Delivered(delivered));

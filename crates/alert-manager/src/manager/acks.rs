@@ -83,7 +83,7 @@ impl Manager {
     }
 }
 
-fn store_outcome(
+pub(super) fn store_outcome(
     outcome: Result<state_store::Result<()>, tokio::task::JoinError>,
 ) -> Result<(), ChangeError> {
     outcome

@@ -47,6 +47,7 @@ pub(super) fn message(letter: &Letter, external_url: &str, secret: &[u8]) -> Mes
         timeout: Duration::ZERO,
         now: letter.at,
         idempotency_key: idempotency_key(&letter.entry),
+        truncated: 0,
         memory: letter.entry.memory.clone(),
     }
 }
@@ -104,7 +105,8 @@ impl Manager {
         let claim = self.claim(&letter.entry.key).await;
         let mut entry = match letter.alerts.as_slice() {
             [] => None,
-            _ => self.told_meanwhile(&letter.entry),
+            // An earlier letter that arrived late may have said the same.
+            _ => self.dispatcher().log.told_meanwhile(&letter.entry, letter.known_at).cloned(),
         };
         if entry.is_none() {
             entry = self.tell(&letter, notification.deadline, notifier).await;
@@ -116,14 +118,6 @@ impl Manager {
             position: notification.position,
             entry,
         }));
-    }
-
-    /// The log's entry, where an earlier letter that arrived late has said the same.
-    fn told_meanwhile(&self, entry: &LogEntry) -> Option<LogEntry> {
-        let dispatcher = self.dispatcher();
-        let known = dispatcher.log.get(&entry.key)?;
-        let says_the_same = known.firing == entry.firing && known.resolved == entry.resolved;
-        (says_the_same && known.timestamp >= entry.timestamp).then(|| known.clone())
     }
 
     async fn tell(

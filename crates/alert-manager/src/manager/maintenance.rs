@@ -10,7 +10,7 @@ use crate::silences::SilenceState;
 
 /// The longest sleep: a clock that was set back must not stop the ticker.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
-/// How often silences are asked what they wish for.
+/// How often silences are asked what they wish for, and heartbeats whether they are missed.
 const SILENCES_EVERY: Duration = Duration::from_secs(5);
 /// How often the history is written and synced.
 const HISTORY_EVERY: Duration = Duration::from_secs(1);
@@ -89,7 +89,10 @@ impl Manager {
                     let now = self.now();
                     self.dispatcher().collect_garbage(now);
                 }
-                _ = silences.tick() => self.look_after_silences().await,
+                _ = silences.tick() => {
+                    self.look_after_heartbeats();
+                    self.look_after_silences().await;
+                }
                 _ = state.tick() => self.forget_old().await,
                 () = stopping.cancelled() => return,
             }

@@ -52,7 +52,14 @@ impl Manager {
 
     async fn send_parcel(&self, parcel: Parcel) {
         let worked = match self.try_claim(parcel.key()) {
-            Some(_claim) => self.try_parcel(&parcel).await,
+            Some(_claim) => {
+                // A newer letter may have taken its place, or arrived, since it was chosen.
+                let current = self.0.outbox.lock().get(parcel.key()).cloned();
+                match current {
+                    Some(parcel) => self.try_parcel(&parcel).await,
+                    None => true,
+                }
+            }
             // It is just being told otherwise.
             None => false,
         };
@@ -116,7 +123,7 @@ impl Manager {
         {
             let mut dispatcher = self.dispatcher();
             for parcel in &parcels {
-                dispatcher.await_arrival(&parcel.letter.group_key, parcel.key());
+                dispatcher.await_arrival(&parcel.letter.group_key, &parcel.letter.entry);
             }
         }
         parcels.extend(changed);

@@ -9,7 +9,7 @@ use crate::config::IncidentioConfig;
 const BODY_BYTES_MAX: usize = 512 << 10;
 
 pub(super) async fn send(config: &IncidentioConfig, sender: &Sender<'_>) -> Result<String, NotifyError> {
-    let mut body = webhook::body(config.max_alerts, sender);
+    let mut body = webhook::body(sender);
     body["version"] = "1".into();
     if body.to_string().len() > BODY_BYTES_MAX
         && let Some(Value::Array(alerts)) = body.get_mut("alerts")

@@ -46,6 +46,7 @@ pub fn test_message(receiver: &str, external_url: &str, now: TimestampNs) -> Mes
         timeout: TEST_TIMEOUT,
         now,
         idempotency_key: format!("test-{now}"),
+        truncated: 0,
         memory: BTreeMap::new(),
     }
 }

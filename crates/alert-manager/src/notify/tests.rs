@@ -102,6 +102,7 @@ fn message(status: &'static str) -> Message {
         timeout: Duration::from_secs(20),
         now: second,
         idempotency_key: "key-1".to_owned(),
+        truncated: 0,
         memory: BTreeMap::new(),
     }
 }

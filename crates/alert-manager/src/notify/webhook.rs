@@ -9,18 +9,17 @@ pub(super) async fn send(config: &WebhookConfig, sender: &Sender<'_>) -> Result<
     let url = sender.exact(&expose(&config.url).await?)?;
     let body = match &config.payload {
         Some(tree) => tree.render(&|text| Ok::<_, NotifyError>(sender.text(text)))?,
-        None => body(config.max_alerts, sender),
+        None => body(sender),
     };
     sender.post(url.trim(), &body, &[], config.timeout).await
 }
 
-pub(super) fn body(alerts_max: usize, sender: &Sender<'_>) -> serde_json::Value {
+pub(super) fn body(sender: &Sender<'_>) -> serde_json::Value {
     let data = sender.data();
-    let kept = if alerts_max == 0 { data.alerts.len() } else { alerts_max.min(data.alerts.len()) };
     json!({
         "receiver": data.receiver,
         "status": data.status,
-        "alerts": data.alerts[..kept],
+        "alerts": data.alerts,
         "notification_reason": data.notification_reason,
         "groupLabels": data.group_labels,
         "commonLabels": data.common_labels,
@@ -29,6 +28,6 @@ pub(super) fn body(alerts_max: usize, sender: &Sender<'_>) -> serde_json::Value 
         "externalURL": data.external_url,
         "version": "4",
         "groupKey": sender.message.group_key,
-        "truncatedAlerts": data.alerts.len() - kept,
+        "truncatedAlerts": sender.message.truncated,
     })
 }
