@@ -1,6 +1,7 @@
 //! The HTTP API: one family of endpoints per file.
 
 mod call;
+mod delete;
 mod detected;
 mod encode;
 mod labels;
@@ -25,11 +26,10 @@ pub(crate) use query::{QueryKind, RangeRequest, RangeResult, checked_range, run_
 pub(crate) use tail::{TailFeed, Turn};
 
 /// Paths of the original that are not built yet: they say so.
-const NOT_BUILT: [&str; 31] = [
+const NOT_BUILT: [&str; 29] = [
     "/otlp/v1/logs",
     "/loki/api/v1/index/shards",
     "/loki/api/v1/patterns",
-    "/loki/api/v1/delete",
     "/loki/api/v1/cache/generation_numbers",
     "/config/tenant/v1/limits",
     "/ring",
@@ -40,7 +40,6 @@ const NOT_BUILT: [&str; 31] = [
     "/scheduler/ring",
     "/pattern/ring",
     "/memberlist",
-    "/flush",
     "/flush/tenant",
     "/ingester/shutdown",
     "/ingester/prepare_shutdown",
@@ -83,6 +82,11 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/loki/api/v1/tail", get(tail::tail))
         .route("/loki/api/v1/status/buildinfo", get(status::build_info))
         .route("/loki/api/v1/drilldown-limits", get(status::drilldown_limits))
+        .route(
+            "/loki/api/v1/delete",
+            get(delete::list).post(delete::create).put(delete::create).delete(delete::cancel),
+        )
+        .route("/flush", get(status::flush).post(status::flush))
         .route("/config", get(status::config))
         .route("/api/v1/status/watchbell", get(status::watchbell))
         .route("/services", get(status::services))

@@ -157,6 +157,7 @@ impl App {
         ruler.apply(&config.ruler, rules).await?;
         let tenancy = if config.auth_enabled { Tenancy::Multiple } else { Tenancy::Single };
         let server = Arc::new(Server {
+            store: Arc::clone(&store),
             ingester: Arc::new(Ingester {
                 store: shared,
                 live: LiveHub::default(),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use config::{ConfigErrors, Document, Map, Node, Reported};
 use model::{parse_duration_ms, parse_go_duration_ns};
 
+pub(crate) use limits::DeletionMode;
 pub use limits::Limits;
 pub use ruler::RulerConfig;
 
@@ -35,6 +36,10 @@ pub struct Config {
     pub tail_max_duration: Duration,
     /// How many queries run at a time.
     pub max_concurrent: usize,
+    /// Whether retention is enforced and deletes are taken (`compactor.retention_enabled`).
+    pub retention_enabled: bool,
+    /// How long a delete can be taken back (`compactor.delete_request_cancel_period`).
+    pub delete_cancel_period: Duration,
     /// The largest push body as sent, in bytes.
     pub push_bytes_max: u64,
     /// The largest push body expanded, in bytes.
@@ -93,6 +98,8 @@ impl Default for Config {
             max_chunk_age: Duration::from_secs(2 * 3600),
             tail_max_duration: Duration::from_secs(3600),
             max_concurrent: 4,
+            retention_enabled: false,
+            delete_cancel_period: Duration::from_secs(24 * 3600),
             push_bytes_max: 100 << 20,
             push_expanded_bytes_max: 5000 << 20,
             limits: Arc::default(),

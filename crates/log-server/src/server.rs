@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use log_store::DiskLogStore;
 use logql::{Engine, EngineLimits};
 use model::{ErrorCode, TenantId};
 use parking_lot::RwLock;
@@ -20,6 +21,8 @@ use crate::tenants::TenantLimits;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) ingester: Arc<Ingester>,
+    /// What of the store the interface that it shares with others has not: deletes, flushes.
+    pub(crate) store: Arc<DiskLogStore>,
     pub(crate) contexts: Contexts,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) limits: Arc<TenantLimits>,

@@ -61,6 +61,37 @@ async fn lines(server: &Server, query: &str) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn deleted_lines_are_hidden_until_the_request_is_taken_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config =
+        "auth_enabled: false\ncompactor: {retention_enabled: true, delete_request_store: filesystem}\n";
+    let server = Server::start(dir.path(), config).await;
+    let at = server.now_ns();
+    let pushed = json_push(at, &["GET / 200", "GET /x 404", "POST / 200"]);
+    assert_eq!(server.post("/loki/api/v1/push", "application/json", pushed.into()).await.0, 204);
+    let form = "application/x-www-form-urlencoded";
+    let post = async |query: &str| {
+        let path = format!("/loki/api/v1/delete?start=1000000000&query={query}");
+        server.post(&path, form, Vec::new()).await
+    };
+    let not_built = post("%7Bcontainers%3D%22host1/web%22%7D%20%7C%20json").await;
+    assert_eq!(not_built.0, 501, "{}", not_built.1);
+    assert_eq!(post("sum(").await.0, 400);
+    let deleted = post("%7Bcontainers%3D%22host1/web%22%7D%20%7C%3D%20%22GET%22").await;
+    assert_eq!(deleted, (204, String::new()));
+    assert_eq!(lines(&server, SELECTOR).await, ["POST / 200"]);
+    assert_eq!(server.post("/flush", form, Vec::new()).await.0, 204);
+    assert_eq!(lines(&server, SELECTOR).await, ["POST / 200"]);
+    let listed = server.get_json("/loki/api/v1/delete", &[]).await;
+    assert_eq!((&listed[0]["status"], &listed[0]["user_id"]), (&json!("received"), &json!("fake")));
+    assert_eq!(listed[0]["start_time"], json!(1_000_000_000));
+    let id = listed[0]["request_id"].as_str().expect("an id").to_owned();
+    assert_eq!(server.delete("/loki/api/v1/delete", &[("request_id", "nothing")]).await.0, 404);
+    assert_eq!(server.delete("/loki/api/v1/delete", &[("request_id", &id)]).await.0, 204);
+    assert_eq!(lines(&server, SELECTOR).await.len(), 3);
+}
+
+#[tokio::test]
 async fn lines_survive_a_kill() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut server = Server::start(dir.path(), "auth_enabled: false\n").await;

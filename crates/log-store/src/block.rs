@@ -192,6 +192,9 @@ impl BlockEncoder {
     }
 }
 
+/// So many encoders are kept for the next block: each holds some megabytes.
+const ENCODERS_KEPT: usize = 4;
+
 /// Encoders that are not in use.
 #[derive(Debug, Default)]
 pub(crate) struct BlockEncoders(Mutex<Vec<BlockEncoder>>);
@@ -205,7 +208,10 @@ impl BlockEncoders {
         let free = self.0.lock().pop();
         let mut encoder = free.unwrap_or_default();
         let done = work(&mut encoder);
-        self.0.lock().push(encoder);
+        let mut free = self.0.lock();
+        if free.len() < ENCODERS_KEPT {
+            free.push(encoder);
+        }
         done
     }
 }
@@ -364,6 +370,10 @@ pub(crate) struct OpenBlock {
 impl OpenBlock {
     pub(crate) fn new(meta: Arc<BlockMeta>, bytes: BlockBytes, env: &Arc<BlockEnv>) -> Self {
         let sections = Sections { meta, bytes, loaded: Arc::new(Loaded::new(env)) };
+        if let BlockBytes::Memory(encoded) = &sections.bytes {
+            // Held by this block alone once a flush has written it.
+            sections.charge(encoded.data.len());
+        }
         Self {
             sections,
             times: OnceLock::new(),

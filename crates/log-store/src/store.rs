@@ -59,6 +59,9 @@ pub struct DiskLogStore {
     /// When the oldest entry in memory came, on the monotonic clock in ns; `u64::MAX` where there is none.
     oldest_arrival_ns: AtomicU64,
     next_segment_id: AtomicU64,
+    /// One thread at a time flushes, whatever else is done in the background: who waits for room does not wait for a merge.
+    flush_job: Mutex<Option<flush::FlushJob>>,
+    /// One thread at a time merges, expires and deletes. Taken before `flush_job` where both are.
     maintenance: Mutex<maintain::Maintenance>,
     pub(crate) counts: Counts,
     stopped: AtomicBool,
@@ -189,6 +192,7 @@ impl DiskLogStore {
             newest_arrival_ns: AtomicU64::new(0),
             oldest_arrival_ns: AtomicU64::new(oldest),
             next_segment_id: AtomicU64::new(last_id + 1),
+            flush_job: Mutex::default(),
             maintenance: Mutex::default(),
             counts: Counts::default(),
             stopped: AtomicBool::new(false),

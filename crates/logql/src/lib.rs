@@ -21,7 +21,7 @@ mod scan;
 mod selector;
 mod series_table;
 
-pub use engine::{Engine, EngineLimits, check};
+pub use engine::{Engine, EngineLimits, check, line_filters_alone};
 pub use error::LogqlError;
 pub use log_query::{
     EntrySink, LogQuery, MatchedEntry, ResultEntry, ResultStream, StreamCollector, TailFilter,

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::call::Call;
 use super::encode;
 use crate::error::ApiError;
-use crate::server::Server;
+use crate::server::{Server, blocking};
 
 pub(super) async fn format_query(call: Call) -> Response {
     let text = call.params.get("query").unwrap_or("");
@@ -82,6 +82,12 @@ pub(super) async fn config(State(server): State<Arc<Server>>) -> Response {
     let mut response = yaml.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/yaml; charset=utf-8"));
     response
+}
+
+/// Writes what is in memory to segments.
+pub(super) async fn flush(State(server): State<Arc<Server>>) -> Result<Response, ApiError> {
+    blocking(move || Ok(server.store.flush()?)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn services(State(server): State<Arc<Server>>) -> Response {

@@ -15,7 +15,9 @@ use crate::tenants::TenantLimits;
 /// How often acknowledged lines are synced.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);
 /// How often background work is looked for.
-const MAINTAIN_INTERVAL: Duration = Duration::from_millis(500);
+const MAINTAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// How often memory is looked after.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What opening a store needs.
 pub(super) struct Opening {
@@ -69,12 +71,19 @@ impl Opening {
     }
 }
 
-/// Starts the tasks that sync, flush, merge and expire.
+/// Starts the tasks that sync, flush, merge and expire: the first two apart, as they must not wait for the others.
 pub(super) fn spawn_tasks(lifecycle: &Lifecycle, store: &Arc<DiskLogStore>) {
     let sync = Arc::clone(store);
     spawn_periodic(lifecycle, "log store sync", SYNC_INTERVAL, move || {
         if let Err(error) = sync.sync() {
             tracing::error!(error = service::error_chain(&error), "lines could not be synced");
+        }
+        false
+    });
+    let memory = Arc::clone(store);
+    spawn_periodic(lifecycle, "log store memory", MEMORY_INTERVAL, move || {
+        if let Err(error) = memory.maintain_memory() {
+            tracing::error!(error = service::error_chain(&error), "lines could not be written to segments");
         }
         false
     });

@@ -33,7 +33,7 @@ pub(super) fn read(map: &Map, config: &mut Config, limits: &mut Limits) -> Resul
     })?;
     block(map, "storage_config", |storage| read_storage(storage, config))?;
     read_query_blocks(map, config, limits)?;
-    read_retention_blocks(map, limits)?;
+    read_retention_blocks(map, config, limits)?;
     block(map, "runtime_config", |runtime| {
         runtime.set_some(&mut config.overrides_file, "file", Node::file_path);
         runtime.without_meaning(&["period"], "the file is read at the start and with each reload");
@@ -177,10 +177,11 @@ fn read_query_blocks(map: &Map, config: &mut Config, limits: &mut Limits) -> Res
 }
 
 /// Retention is what the limits say where the compactor or, in old files, the table manager is told to enforce it.
-fn read_retention_blocks(map: &Map, limits: &mut Limits) -> Result<(), Reported> {
+fn read_retention_blocks(map: &Map, config: &mut Config, limits: &mut Limits) -> Result<(), Reported> {
     let mut compactor_deletes = None;
     block(map, "compactor", |compactor| {
         compactor_deletes = compactor.read("retention_enabled", Node::bool)?;
+        compactor.set(&mut config.delete_cancel_period, "delete_request_cancel_period", duration);
         compactor.without_meaning(&["working_directory"], "working files lie with the data");
         compactor.without_meaning(&keys::COMPACTOR, keys::NO_MEANING);
         Ok(())
@@ -193,6 +194,7 @@ fn read_retention_blocks(map: &Map, limits: &mut Limits) -> Result<(), Reported>
         manager.without_meaning(&keys::TABLE_MANAGER, keys::NO_MEANING);
         Ok(())
     })?;
+    config.retention_enabled = compactor_deletes.unwrap_or(table_period.is_some());
     if compactor_deletes == Some(false) || (compactor_deletes.is_none() && table_period.is_none()) {
         // Not enforced in the original either.
         limits.retention = None;

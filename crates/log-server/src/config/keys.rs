@@ -127,14 +127,13 @@ pub(super) const QUERY_RANGE: [&str; 21] = [
     "volume_results_cache",
 ];
 
-pub(super) const COMPACTOR: [&str; 24] = [
+pub(super) const COMPACTOR: [&str; 23] = [
     "apply_retention_interval",
     "allow_deletes",
     "compaction_interval",
     "compactor_ring",
     "delete_batch_size",
     "delete_max_interval",
-    "delete_request_cancel_period",
     "delete_request_store",
     "delete_request_store_db_type",
     "delete_request_store_key_prefix",
@@ -234,7 +233,7 @@ pub(super) const COMMON: [&str; 8] = [
     "scratch_path",
 ];
 
-pub(super) const LIMITS: [&str; 76] = [
+pub(super) const LIMITS: [&str; 75] = [
     "allow_deletes",
     "allow_structured_metadata",
     "block_ingestion_policy_until",
@@ -247,7 +246,6 @@ pub(super) const LIMITS: [&str; 76] = [
     "bloom_max_block_size",
     "bloom_max_bloom_size",
     "cardinality_limit",
-    "deletion_mode",
     "discover_generic_fields",
     "enforce_metric_name",
     "enforced_labels",

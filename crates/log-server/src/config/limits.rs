@@ -57,10 +57,23 @@ pub struct Limits {
     pub volume_enabled: bool,
     /// How many series a volume answers.
     pub volume_series_max: usize,
+    /// What becomes of lines that somebody deletes.
+    pub deletion_mode: DeletionMode,
     /// How long entries are kept; `None` for ever.
     pub retention: Option<Duration>,
     /// How long entries of some streams are kept.
     pub stream_retention: Vec<StreamRetentionLimit>,
+}
+
+/// What becomes of deleted lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionMode {
+    /// Deletes are refused.
+    Disabled,
+    /// They are hidden.
+    FilterOnly,
+    /// They are hidden, and removed once the request cannot be taken back any more.
+    FilterAndDelete,
 }
 
 /// An entry of `retention_stream`.
@@ -116,6 +129,7 @@ impl Default for Limits {
             split_interval: Some(Duration::from_secs(3600)),
             volume_enabled: true,
             volume_series_max: 1000,
+            deletion_mode: DeletionMode::FilterAndDelete,
             retention: None,
             stream_retention: Vec::new(),
         }
@@ -155,6 +169,12 @@ pub(super) fn read_into(node: &Node, limits: &mut Limits) -> Result<(), Reported
     map.set(&mut limits.split_interval, "split_queries_by_interval", positive_duration);
     map.set(&mut limits.volume_enabled, "volume_enabled", Node::bool);
     map.set(&mut limits.volume_series_max, "volume_max_series", Node::integer);
+    let modes = [
+        ("disabled", DeletionMode::Disabled),
+        ("filter-only", DeletionMode::FilterOnly),
+        ("filter-and-delete", DeletionMode::FilterAndDelete),
+    ];
+    map.set(&mut limits.deletion_mode, "deletion_mode", |node| node.one_of(&modes));
     map.set(&mut limits.retention, "retention_period", positive_duration);
     map.set(&mut limits.stream_retention, "retention_stream", |node| node.list_of(stream_retention));
     // These two are read with the block they belong to since.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http_client::HttpClient;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -31,6 +32,22 @@ fn body(at: i64, pusher: u64, push: u64) -> String {
     json!({ "streams": [{ "stream": { "pusher": pusher.to_string() }, "values": values }] }).to_string()
 }
 
+/// Pushes until the server is gone; returns the number of the push that was not acknowledged.
+async fn push(
+    client: &HttpClient,
+    base: &str,
+    (at, pusher): (i64, u64),
+    first: u64,
+    acknowledged: &AtomicUsize,
+) -> u64 {
+    let mut next = first;
+    while Server::try_push(client, base, body(at, pusher, next)).await == Some(204) {
+        next += 1;
+        acknowledged.fetch_add(1, Ordering::Relaxed);
+    }
+    next
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kills_under_load() {
     let rounds: u64 = std::env::var("KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
@@ -44,16 +61,11 @@ async fn what_was_acknowledged_survives_kills_under_load() {
         let mut pushers = JoinSet::new();
         let acknowledged = Arc::new(AtomicUsize::new(0));
         for pusher in 0..PUSHERS {
-            let (client, base, first) = (server.client(), server.base(), sent[pusher as usize]);
-            let acknowledged = Arc::clone(&acknowledged);
-            pushers.spawn(async move {
-                let mut next = first;
-                while Server::try_push(&client, &base, body(at, pusher, next)).await == Some(204) {
-                    next += 1;
-                    acknowledged.fetch_add(1, Ordering::Relaxed);
-                }
-                (pusher, next)
-            });
+            let (client, base) = (server.client(), server.base());
+            let (first, acknowledged) = (sent[pusher as usize], Arc::clone(&acknowledged));
+            pushers.spawn(
+                async move { (pusher, push(&client, &base, (at, pusher), first, &acknowledged).await) },
+            );
         }
         // A different moment in each round.
         while acknowledged.load(Ordering::Relaxed) < 3 + (round as usize * 7) % 40 {

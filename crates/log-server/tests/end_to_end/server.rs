@@ -112,6 +112,10 @@ impl Server {
         tokio::time::timeout(TIMEOUT, asked).await.expect("in time")
     }
 
+    pub(crate) async fn delete(&self, path: &str, params: &[(&str, &str)]) -> (u16, String) {
+        self.send(Method::DELETE, &self.url(path, params), "", None, &[]).await
+    }
+
     pub(crate) async fn post(&self, path: &str, kind: &str, body: Vec<u8>) -> (u16, String) {
         self.post_with(path, kind, body, &[]).await
     }

@@ -14,6 +14,8 @@ use crate::error::{BlockError, Result};
 
 /// How many rows of a source are looked at first: a scan with a limit often needs no more.
 const FIRST_ROWS: usize = 64;
+/// So many rows are worth a thread of their own.
+const MANY_ROWS: usize = 1024;
 /// Each time so many times as many as the time before.
 const ROWS_GROWTH: usize = 4;
 
@@ -187,24 +189,48 @@ fn look_at_due(
             vetting.run(plan, pending, stats)?;
             continue;
         }
-        let Some(Pending { source, rest, .. }) = pending.pop() else { break };
-        let rest = match rest {
-            Some(rest) => rest,
-            None => match plan.open(&source, stats)? {
-                Some((open, rows)) => Rest { open: Arc::new(open), rows, count: FIRST_ROWS },
-                None => continue,
-            },
-        };
-        plan.ctx.check()?;
-        match look_at(plan, &source, rest, stats) {
-            Ok((cursor, rest)) => {
-                cursors.extend(cursor);
-                pending.extend(rest.map(|(rank, rest)| Pending { rank, source, rest: Some(rest) }));
-            }
-            Err(error) => plan.forgive(&source, error, stats)?,
+        let due = take_due(plan, pending);
+        let looked = plan.each(&due, stats, |pending, stats| look(plan, pending, stats))?;
+        for (Pending { source, .. }, (cursor, rest)) in due.into_iter().zip(looked) {
+            cursors.extend(cursor);
+            pending.extend(rest.map(|(rank, rest)| Pending { rank, source, rest: Some(rest) }));
         }
     }
     Ok(())
+}
+
+/// The next source; with those behind it where many rows of each are looked at next, as that pays on several threads.
+fn take_due(plan: &Plan<'_>, pending: &mut BinaryHeap<Pending>) -> Vec<Pending> {
+    let has_many = |pending: &Pending| pending.rest.as_ref().is_some_and(|rest| rest.count >= MANY_ROWS);
+    let mut due: Vec<Pending> = pending.pop().into_iter().collect();
+    while due.iter().all(has_many)
+        && due.len() < plan.at_once()
+        && pending.peek().is_some_and(has_many)
+        && let Some(next) = pending.pop()
+    {
+        due.push(next);
+    }
+    due
+}
+
+/// Looks at the next rows of a source; a damaged one has none.
+fn look(plan: &Plan<'_>, pending: &Pending, stats: &mut ScanStats) -> Result<Looked> {
+    plan.ctx.check()?;
+    let opened;
+    let rest = match &pending.rest {
+        Some(rest) => rest,
+        None => match plan.open(&pending.source, stats)? {
+            Some((open, rows)) => {
+                opened = Rest { open: Arc::new(open), rows, count: FIRST_ROWS };
+                &opened
+            }
+            None => return Ok((None, None)),
+        },
+    };
+    match look_at(plan, &pending.source, rest, stats) {
+        Ok(looked) => Ok(looked),
+        Err(error) => plan.forgive(&pending.source, error, stats).map(|()| (None, None)),
+    }
 }
 
 /// The next rows of a source that pass, if any do, and what is left of it, with the rank of its first entry.
@@ -213,10 +239,11 @@ type Looked = (Option<Cursor>, Option<(i64, Rest)>);
 fn look_at(
     plan: &Plan<'_>,
     source: &Source,
-    rest: Rest,
+    rest: &Rest,
     stats: &mut ScanStats,
 ) -> std::result::Result<Looked, BlockError> {
-    let Rest { open, rows: Range { start, end }, count } = rest;
+    let open = &rest.open;
+    let (Range { start, end }, count) = (rest.rows.clone(), rest.count);
     let direction = plan.scan.direction;
     let (now, later) = match direction {
         Direction::Forward => {
@@ -228,20 +255,20 @@ fn look_at(
             (cut..end, start..cut)
         }
     };
-    let (rows, _) = plan.select_rows(&open, now, stats)?;
+    let (rows, _) = plan.select_rows(open, now, stats)?;
     let times = open.times()?;
     let later = if later.is_empty() || open.is_ruled_out() {
         None
     } else {
         let first = if direction == Direction::Forward { later.start } else { later.end - 1 };
-        let rest = Rest { open: Arc::clone(&open), rows: later, count: count * ROWS_GROWTH };
+        let rest = Rest { open: Arc::clone(open), rows: later, count: count * ROWS_GROWTH };
         Some((rank(times[first], direction), rest))
     };
     if rows.is_empty() {
         return Ok((None, later));
     }
     let keys = rows.iter().map(|row| key(source, *row, times[*row as usize], direction)).collect();
-    Ok((Some(Cursor { open, rows, keys, next: 0 }), later))
+    Ok((Some(Cursor { open: Arc::clone(open), rows, keys, next: 0 }), later))
 }
 
 fn key(source: &Source, row: u32, timestamp: TimestampNs, direction: Direction) -> Key {

@@ -6,7 +6,7 @@ use log_storage_api::LogStorageError;
 use model::{Labels, TenantId, TimestampNs};
 
 use super::DiskLogStore;
-use super::maintain::{MaintainReport, Maintenance};
+use super::maintain::MaintainReport;
 use super::merge::Keep;
 use crate::block::OpenBlock;
 use crate::deletes::{DeleteRequest, DeleteSpec, Deletion, PENDING_LIMIT, has_room};
@@ -55,11 +55,7 @@ impl DiskLogStore {
     }
 
     /// Carries out one request that is due.
-    pub(super) fn delete_step(
-        &self,
-        maintenance: &mut Maintenance,
-        report: &mut MaintainReport,
-    ) -> Result<()> {
+    pub(super) fn delete_step(&self, report: &mut MaintainReport) -> Result<()> {
         let now = self.clock.now_ns();
         for tenant in self.all_tenants() {
             let due = |deletion: &&Arc<Deletion>| {
@@ -67,7 +63,7 @@ impl DiskLogStore {
             };
             let Some(deletion) = tenant.deletes.all().iter().find(due).cloned() else { continue };
             // What is in memory goes to segments first, where it is then removed.
-            self.flush_locked(&mut maintenance.flush)?;
+            self.flush()?;
             for segment in tenant.segments().iter() {
                 if self.has_deleted(segment, &deletion)? {
                     self.rewrite(&tenant, std::slice::from_ref(segment), &Without(&deletion))?;

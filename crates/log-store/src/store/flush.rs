@@ -41,8 +41,7 @@ impl DiskLogStore {
     /// Writes all entries that are in memory to segments. Appends and scans go on meanwhile. After an error the entries stay
     /// in memory and in the log, and the next call goes on.
     pub fn flush(&self) -> Result<()> {
-        let mut maintenance = self.maintenance.lock();
-        self.flush_locked(&mut maintenance.flush)
+        self.flush_locked(&mut self.flush_job.lock())
     }
 
     pub(super) fn flush_locked(&self, slot: &mut Option<FlushJob>) -> Result<()> {

@@ -4,13 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::DiskLogStore;
-use super::flush::FlushJob;
 use crate::error::Result;
 
 /// State of the background work; one thread at a time does it.
 #[derive(Debug, Default)]
 pub(crate) struct Maintenance {
-    pub(super) flush: Option<FlushJob>,
     /// When freed memory was last given back, on the monotonic clock.
     released: Duration,
 }
@@ -42,26 +40,34 @@ impl DiskLogStore {
         let mut report = MaintainReport::default();
         // First what frees space, so that a full disk cannot keep itself full. One step's failure does not stop the others.
         let expired = self.expire(&mut report);
-        self.encode_full_streams();
-        self.relieve();
-        let rested = self.encode_idle();
-        let flushed = if self.flush_is_due() || maintenance.flush.is_some() {
-            report.flushed = true;
-            self.flush_locked(&mut maintenance.flush)
-        } else {
-            Ok(())
-        };
-        let deleted = self.delete_step(&mut maintenance, &mut report);
+        let flushed = self.maintain_memory().map(|flushed| report.flushed = flushed);
+        let deleted = self.delete_step(&mut report);
         let merged = self.merge_step(&mut report);
         for tenant in self.all_tenants() {
             tenant.registry.collect_garbage();
         }
         let now = self.clock.monotonic();
-        if report.flushed || rested || now.saturating_sub(maintenance.released) >= RELEASE_EVERY {
+        if now.saturating_sub(maintenance.released) >= RELEASE_EVERY {
             maintenance.released = now;
             sys::release_free_memory();
         }
         expired.and(flushed).and(deleted).and(merged).map(|()| report)
+    }
+
+    /// The part of [`DiskLogStore::maintain`] that keeps memory within its bounds: encodes and flushes what is due; whether it
+    /// flushed. To be called several times a second, on another thread than `maintain`, whose merges take longer than pushes
+    /// can wait.
+    pub fn maintain_memory(&self) -> Result<bool> {
+        let mut job = self.flush_job.lock();
+        self.encode_full_streams();
+        self.relieve();
+        let rested = self.encode_idle();
+        let is_due = self.flush_is_due() || job.is_some();
+        let flushed = if is_due { self.flush_locked(&mut job) } else { Ok(()) };
+        if is_due || rested {
+            sys::release_free_memory();
+        }
+        flushed.map(|()| is_due)
     }
 
     fn flush_is_due(&self) -> bool {

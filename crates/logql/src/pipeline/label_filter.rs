@@ -63,15 +63,21 @@ impl CompiledLabelFilter {
 
     /// What the filter says of a line without errors whose label has this value.
     pub(crate) fn verdict(&self, value: Option<&str>) -> FieldVerdict {
-        let holds = |holds: bool| if holds { FieldVerdict::Passes } else { FieldVerdict::Fails };
-        // The labels of such a line, as far as the filter looks at them.
-        let Some(name) = self.name() else { return FieldVerdict::Unsure };
-        let mut labels = LineLabels::default();
-        if let Some(value) = value {
-            labels.set(name, value);
+        match self {
+            Self::Text(matcher) => passes(matcher.matches(value.unwrap_or(""))),
+            Self::Number { op, value: wanted, .. } => {
+                judge(value, convert::number, |found| op.holds(&found, wanted))
+            }
+            Self::Duration { op, nanos, .. } => {
+                judge(value, convert::duration_ns, |found| op.holds(&found, nanos))
+            }
+            Self::Bytes { op, bytes, .. } => judge(value, convert::bytes, |found| op.holds(&found, bytes)),
+            Self::Ip { negated, range, .. } => {
+                judge(value, |text| Ok(range.is_in_text(text)), |found| found != *negated)
+            }
+            Self::And(filters) => first_other(filters, value, FieldVerdict::Passes),
+            Self::Or(filters) => first_other(filters, value, FieldVerdict::Fails),
         }
-        let stays = self.matches(&mut labels);
-        if labels.error().is_empty() { holds(stays) } else { FieldVerdict::Unsure }
     }
 
     /// Whether the line stays. A value that cannot be converted keeps it, with an error.
@@ -94,6 +100,25 @@ impl CompiledLabelFilter {
             Self::Or(filters) => filters.iter().any(|filter| filter.matches(labels)),
         }
     }
+}
+
+fn passes(holds: bool) -> FieldVerdict {
+    if holds { FieldVerdict::Passes } else { FieldVerdict::Fails }
+}
+
+/// As [`compare`], of a line without errors.
+fn judge<T>(
+    value: Option<&str>,
+    convert: impl Fn(&str) -> Result<T, String>,
+    holds: impl Fn(T) -> bool,
+) -> FieldVerdict {
+    let Some(text) = value else { return FieldVerdict::Fails };
+    convert(text).map_or(FieldVerdict::Unsure, |value| passes(holds(value)))
+}
+
+/// The first verdict that is not `usual`; it decides.
+fn first_other(filters: &[CompiledLabelFilter], value: Option<&str>, usual: FieldVerdict) -> FieldVerdict {
+    filters.iter().map(|filter| filter.verdict(value)).find(|verdict| *verdict != usual).unwrap_or(usual)
 }
 
 /// A line with an error stays: only text filters can drop it. One without the label goes.

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use log_storage_api::FieldColumn;
 
-use super::{BROKEN, Template, TemplatedLines};
+use super::{BROKEN, Column, Template, TemplatedLines};
 use crate::error::BlockError;
 use crate::fields::{FieldColumnBuilder, FieldLookup, FieldPart, FieldPlace};
 
@@ -11,8 +11,8 @@ use crate::fields::{FieldColumnBuilder, FieldLookup, FieldPart, FieldPlace};
 enum Way<'a> {
     /// All rows have the value of this number.
     Fixed(u32),
-    /// The number in one slot tells the value; known ones by their number.
-    ByNumber(usize, &'a [FieldPart], HashMap<u64, u32>),
+    /// The numbers in one or two slots tell the value; known ones by these numbers.
+    ByNumbers(Vec<usize>, &'a [FieldPart], HashMap<[u64; 2], u32>),
     /// The value has to be put together.
     Text(&'a [FieldPart]),
 }
@@ -68,21 +68,23 @@ impl TemplatedLines {
             Some(FieldPlace::Missing) => return Ok(Way::Fixed(builder.number(None))),
             Some(FieldPlace::Parts(parts)) => parts.as_slice(),
         };
-        let mut slots = parts.iter().filter_map(|part| match part {
+        let slots = parts.iter().filter_map(|part| match part {
             FieldPart::Slot(slot) => Some(*slot),
             FieldPart::Text(_) => None,
         });
-        Ok(match (slots.next(), slots.next()) {
-            (None, _) => {
-                let mut text = Vec::new();
-                self.put_together(template, parts, 0, &mut text)?;
-                let text = String::from_utf8(text).map_err(|_| BROKEN)?;
-                Way::Fixed(builder.number(Some(&text)))
-            }
-            (Some(slot), None) if template.columns(self)?.get(slot).ok_or(BROKEN)?.is_determined() => {
-                Way::ByNumber(slot, parts, HashMap::new())
-            }
-            _ => Way::Text(parts),
+        let slots: Vec<usize> = slots.collect();
+        if slots.is_empty() {
+            let mut text = Vec::new();
+            self.put_together(template, parts, 0, &mut text)?;
+            let text = String::from_utf8(text).map_err(|_| BROKEN)?;
+            return Ok(Way::Fixed(builder.number(Some(&text))));
+        }
+        let columns = template.columns(self)?;
+        let is_determined = |slot: &usize| columns.get(*slot).is_some_and(Column::is_determined);
+        Ok(if slots.len() <= 2 && slots.iter().all(is_determined) {
+            Way::ByNumbers(slots, parts, HashMap::new())
+        } else {
+            Way::Text(parts)
         })
     }
 
@@ -101,9 +103,13 @@ impl TemplatedLines {
                 self.put_together(template, parts, ordinal, &mut text)?;
                 Ok(builder.number(Some(std::str::from_utf8(&text).map_err(|_| BROKEN)?)))
             }
-            Way::ByNumber(slot, parts, known) => {
-                let column = template.columns(self)?.get(*slot).ok_or(BROKEN)?;
-                let value = column.number(self.data()?, ordinal).ok_or(BROKEN)?;
+            Way::ByNumbers(slots, parts, known) => {
+                let (columns, data) = (template.columns(self)?, self.data()?);
+                let mut value = [0; 2];
+                for (value, slot) in value.iter_mut().zip(slots.iter()) {
+                    let column = columns.get(*slot).ok_or(BROKEN)?;
+                    *value = column.number(data, ordinal).ok_or(BROKEN)?;
+                }
                 if let Some(number) = known.get(&value) {
                     return Ok(*number);
                 }
