@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod cardinality;
 pub(crate) mod error;
 mod exemplars;
 mod expression;
@@ -98,6 +99,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
+        .route("/api/watchbell/v1/cardinality", get(cardinality::cardinality))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));
     let mut router: Router = router.with_state(Arc::clone(state));
