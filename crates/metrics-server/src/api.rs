@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod backtest;
 mod cardinality;
 pub(crate) mod error;
 mod exemplars;
@@ -100,6 +101,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
         .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
+        .route("/api/watchbell/v1/rules/backtest", get(backtest::backtest).post(backtest::backtest))
         .route("/api/watchbell/v1/cardinality", get(cardinality::cardinality))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));
