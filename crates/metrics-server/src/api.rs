@@ -2,6 +2,8 @@
 
 mod admin;
 mod answer;
+mod backtest;
+mod cardinality;
 pub(crate) mod error;
 mod exemplars;
 mod expression;
@@ -10,6 +12,7 @@ mod histogram;
 mod json;
 pub(crate) mod labels;
 mod metadata;
+mod otlp;
 mod params;
 mod queries;
 mod query;
@@ -35,12 +38,11 @@ pub(crate) use query::check_points;
 pub(crate) use write::MessageBuffers;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 27] = [
+const NOT_BUILT: [&str; 26] = [
     "/api/v1/features",
     "/api/v1/notifications",
     "/api/v1/notifications/live",
     "/api/v1/openapi.yaml",
-    "/api/v1/otlp/v1/metrics",
     "/api/v1/scrape_pools/config",
     "/api/v1/search/label_names",
     "/api/v1/search/label_values",
@@ -100,8 +102,11 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
+        .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
         .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
+        .route("/api/watchbell/v1/rules/backtest", get(backtest::backtest).post(backtest::backtest))
+        .route("/api/watchbell/v1/cardinality", get(cardinality::cardinality))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));
     let mut router: Router = router.with_state(Arc::clone(state));

@@ -2,6 +2,7 @@
 
 mod global;
 mod load;
+mod otlp;
 mod rule_file;
 mod scrape_config;
 
@@ -27,6 +28,7 @@ pub struct Config {
     pub(crate) alerting: AlertingConfig,
     pub(crate) storage: StorageConfig,
     pub(crate) remote_write: Vec<RemoteWriteConfig>,
+    pub(crate) otlp: crate::otlp::Settings,
 }
 
 /// A configuration with its rule files, ready to be applied.
@@ -53,7 +55,7 @@ impl Config {
     fn read(root: &Node) -> Result<Self, Reported> {
         let map = root.map()?;
         let global = map.read_or("global", Global::default(), Global::read)?;
-        map.not_built(&["remote_read", "tracing", "otlp"])?;
+        map.not_built(&["remote_read", "tracing"])?;
         map.without_meaning(&["runtime"], "there is no garbage collector to tune");
         let scheme = global.name_scheme;
         let mut rule_files = Vec::new();
@@ -73,10 +75,20 @@ impl Config {
         if let Some(name) = repeated_job(&scrape_configs) {
             return Err(map.error(format_args!("found multiple scrape configs with job name {name:?}")));
         }
+        let otlp = map.read_or("otlp", crate::otlp::Settings::default(), |node| otlp::read(node, scheme))?;
         let remote_write =
             map.read_or("remote_write", Vec::new(), |node| RemoteWriteConfig::read_list(node, scheme))?;
         map.finish()?;
-        Ok(Self { global, rule_files, scrape_config_files, scrape_configs, alerting, storage, remote_write })
+        Ok(Self {
+            global,
+            rule_files,
+            scrape_config_files,
+            scrape_configs,
+            alerting,
+            storage,
+            remote_write,
+            otlp,
+        })
     }
 }
 

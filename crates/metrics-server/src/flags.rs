@@ -218,8 +218,8 @@ impl Flags {
                 tracing::warn!(feature, "unknown feature is ignored");
             }
         }
-        if self.enable_otlp_receiver {
-            return Err(Failure::usage("--web.enable-otlp-receiver is known but not built yet"));
+        if self.has_feature("otlp-deltatocumulative") {
+            return Err(Failure::runtime("the feature otlp-deltatocumulative is known but not built yet"));
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod flags;
 mod grpc;
 mod host;
 mod metrics;
+mod otlp;
 mod program;
 mod query_log;
 mod remote_storage;

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) remote_reads: Gauge,
     pub(crate) query_log: Gauge,
     pub(crate) query_log_failures: Counter,
+    pub(crate) otlp_warnings: Family<Counter>,
     pub(crate) write_invalid_labels: Counter,
     pub(crate) federation_errors: Counter,
 }
@@ -58,6 +59,11 @@ impl Metrics {
             queries: registry.gauge("prometheus_engine_queries", "Queries that run or wait."),
             query_samples: registry
                 .counter("prometheus_engine_query_samples_total", "Samples looked at by queries."),
+            otlp_warnings: registry.counter_family(
+                "prometheus_api_otlp_translation_warnings_total",
+                "What was noted while metrics of OpenTelemetry were translated.",
+                &["category"],
+            ),
             remote_reads: registry
                 .gauge("prometheus_remote_read_handler_queries", "Remote reads that run or wait."),
             query_log: registry.gauge("prometheus_engine_query_log_enabled", "Whether queries are logged."),

@@ -11,7 +11,8 @@ use go_regex::CompiledMatcher;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use metric_storage_api::{
-    ChunkEncoding, MetricReader, SampleColumns, SelectHints, SelectRequest, SeriesReader, StorageError,
+    ChunkEncoding, EncodedChunk, MetricReader, SampleColumns, SelectHints, SelectRequest, SeriesReader,
+    StorageError,
 };
 use model::{ByteSize, ErrorCode, Labels, LabelsBuilder, MatchOp, Matcher, TimeRange};
 use prost::Message;
@@ -214,6 +215,28 @@ fn stream(
 }
 
 impl Frames {
+    /// A series' chunks, so many together as fit into a frame.
+    fn parts(&self, labels: &Labels, found: Vec<EncodedChunk>) -> Vec<ChunkedSeries> {
+        let labels: Vec<Label> = outward(labels, &self.external)
+            .iter()
+            .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
+            .collect();
+        let label_bytes: usize = labels.iter().map(Message::encoded_len).sum();
+        let mut parts: Vec<ChunkedSeries> = Vec::new();
+        let mut bytes = usize::MAX;
+        for found in found {
+            if bytes >= self.bytes_max {
+                parts.push(ChunkedSeries { labels: labels.clone(), chunks: Vec::new() });
+                bytes = label_bytes;
+            }
+            bytes += found.data.len();
+            if let Some(part) = parts.last_mut() {
+                part.chunks.push(chunk(&found));
+            }
+        }
+        parts
+    }
+
     fn send(
         &self,
         ctx: &RequestContext,
@@ -222,27 +245,9 @@ impl Frames {
     ) -> Result<(), StorageError> {
         for (idx, query) in self.wanted.iter().enumerate() {
             for series in query.select(ctx, db)? {
-                let labels: Vec<Label> = outward(&series.labels(), &self.external)
-                    .iter()
-                    .map(|(name, value)| Label { name: name.to_owned(), value: value.to_owned() })
-                    .collect();
-                let label_bytes: usize = labels.iter().map(Message::encoded_len).sum();
-                let (mut chunks, mut bytes) = (Vec::new(), label_bytes);
-                for found in series.chunks(ctx, query.range)? {
-                    bytes += found.data.len();
-                    chunks.push(chunk(&found));
-                    if bytes >= self.bytes_max {
-                        let part =
-                            ChunkedSeries { labels: labels.clone(), chunks: std::mem::take(&mut chunks) };
-                        bytes = label_bytes;
-                        if sender.blocking_send(Ok(frame(part, idx))).is_err() {
-                            return Ok(());
-                        }
-                    }
-                }
-                if !chunks.is_empty()
-                    && sender.blocking_send(Ok(frame(ChunkedSeries { labels, chunks }, idx))).is_err()
-                {
+                let parts = self.parts(&series.labels(), series.chunks(ctx, query.range)?);
+                let sent = parts.into_iter().all(|part| sender.blocking_send(Ok(frame(part, idx))).is_ok());
+                if !sent {
                     return Ok(());
                 }
             }
@@ -251,7 +256,7 @@ impl Frames {
     }
 }
 
-fn chunk(found: &metric_storage_api::EncodedChunk) -> Chunk {
+fn chunk(found: &EncodedChunk) -> Chunk {
     let encoding = match found.encoding {
         ChunkEncoding::Xor => chunk::Encoding::Xor,
         ChunkEncoding::Histogram => chunk::Encoding::Histogram,

@@ -5,6 +5,7 @@ mod differential;
 mod generate;
 mod harness;
 mod kill;
+mod otlp;
 mod process;
 mod remote_storage;
 mod remote_write;

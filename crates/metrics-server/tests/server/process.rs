@@ -73,10 +73,32 @@ fn samples_survive_a_kill_and_answers_are_prometheus_own() {
         ("/-/reload", 405),
         ("/federate?match[]=hits_total", 200),
         ("/api/v1/status/tsdb", 200),
+        ("/api/watchbell/v1/cardinality?limit=1001", 400),
+        ("/api/watchbell/v1/cardinality?window=x", 400),
+        ("/api/watchbell/v1/rules/backtest", 400),
+        ("/api/watchbell/v1/rules/backtest?rule=none", 404),
+        ("/api/watchbell/v1/rules/backtest?expr=up%7B", 400),
+        ("/api/watchbell/v1/rules/backtest?expr=up&step=0.001", 400),
         ("/metrics", 200),
     ] {
         assert_eq!(server.get(path).0, status, "{path}");
     }
+
+    let back = now_seconds() - 300;
+    let tested = server.get(&format!("/api/watchbell/v1/rules/backtest?rule=Warm&step=1&start={back}")).1;
+    let tested = serde_json::from_str::<Value>(&tested).expect("JSON")["data"].take();
+    assert_eq!(
+        (&tested["fired"], &tested["episodes"][0]["endedAt"]),
+        (&Value::from(1), &Value::Null),
+        "{tested}"
+    );
+    assert_eq!(tested["expr"], "temperature > 20");
+
+    let costs = server.get("/api/watchbell/v1/cardinality?limit=5&window=1m").1;
+    let costs = serde_json::from_str::<Value>(&costs).expect("JSON")["data"].take();
+    assert!(costs["seriesByMetric"].as_array().is_some_and(|rows| rows.len() == 5), "{costs}");
+    assert_eq!(costs["samplesByTarget"][0]["value"], 3.0, "{costs}");
+    assert_eq!(costs["newSeriesByJob"][0]["labels"]["job"], "test", "{costs}");
 
     assert_eq!(grpc_parts(&server.address), ["header 1", "series 1", "trailer"]);
 

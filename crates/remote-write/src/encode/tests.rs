@@ -1,3 +1,5 @@
+//! What is written reads back as it was, in both versions; references into nothing are told.
+
 use model::{BucketSpan, CounterResetHint, LabelsBuilder};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! A log that grows under its reader, a torn end, and damage.
+
 use sys::RealFs;
 
 use super::*;
