@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use super::error::{ApiError, Kind};
 use super::metadata::labels_json;
 use super::params::Params;
+use super::queries::Asked;
+use super::query::origin;
 use super::targets::rfc3339;
 use super::{answer, work};
 use crate::state::State;
@@ -75,11 +77,12 @@ pub(crate) async fn backtest(
     }
     let steps = Steps { start, end: start + (end - start) / step * step, step };
     let (engine, expr) = (state.engine.clone(), tested.expr.clone());
+    let asked = Asked { query: expr.clone(), start, end: steps.end, step, origin: origin(&parts) };
     let scope = work::scope(&state, &parts, CpuClass::Query)?;
-    let asked = work::query(&state, scope, params.timeout()?, move |ctx, db| {
+    let answered = work::query(&state, scope, params.timeout()?, asked, move |ctx, db| {
         Ok(engine.range(ctx, db, &expr, steps.start, steps.end, steps.step)?)
     });
-    let (result, _) = asked.await?;
+    let (result, _) = answered.await?;
     let QueryValue::Matrix(series) = &result.value else {
         return Err(ApiError::new(Kind::Execution, "the expression yields no series"));
     };

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::error::ApiError;
 use super::metadata::labels_json;
 use super::params::Params;
+use super::queries::Asked;
+use super::query::origin;
 use super::{answer, work};
 use crate::state::State;
 
@@ -53,9 +55,10 @@ pub(crate) async fn cardinality(
     for query in queries {
         let scope = work::scope(&state, &parts, CpuClass::Query)?;
         let (engine, now) = (state.engine.clone(), state.clock.now_ms());
-        let asked =
-            work::query(&state, scope, None, move |ctx, db| Ok(engine.instant(ctx, db, &query, now)?));
-        answers.push(rows(&asked.await?.0));
+        let asked = Asked { query: query.clone(), start: now, end: now, step: 0, origin: origin(&parts) };
+        let answered =
+            work::query(&state, scope, None, asked, move |ctx, db| Ok(engine.instant(ctx, db, &query, now)?));
+        answers.push(rows(&answered.await?.0));
     }
     let churn_by_job = answers.pop();
     let churn_by_target = answers.pop();

@@ -210,7 +210,7 @@ pub(crate) fn stats_json(stats: &QueryStats, timings: Timings) -> serde_json::Va
 }
 
 /// Where a request came from: the address that a proxy in front of us names goes before that of the proxy.
-fn origin(parts: &Parts) -> Origin {
+pub(super) fn origin(parts: &Parts) -> Origin {
     let forwarded = parts.headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
     let forwarded =
         forwarded.and_then(|list| list.split(',').next()).map(|address| address.trim().to_owned());
