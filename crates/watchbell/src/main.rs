@@ -9,6 +9,10 @@ use service::Failure;
 use telemetry::{LogFormat, LogOptions, Logging};
 use watchbell::{Arguments, Command, Flags, check_ports, run, run_service, service_specs};
 
+/// As in the metrics server, which takes most of the memory.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
