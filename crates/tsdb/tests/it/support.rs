@@ -53,8 +53,15 @@ impl Fixture {
 }
 
 pub(crate) fn open(dir: &std::path::Path, options: &DbOptions, clock: &Arc<ManualClock>) -> Db {
-    let fs: Arc<dyn Fs> = Arc::new(RealFs);
-    Db::open(dir, options.clone(), Environment::new(fs, Arc::clone(clock) as _)).unwrap()
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let fs: Arc<dyn Fs> = Arc::new(RealFs);
+        match Db::open(dir, options.clone(), Environment::new(fs, Arc::clone(clock) as _)) {
+            // A process that another test has just forked holds all files, locks too, until it becomes its program.
+            Err(tsdb::Error::Locked { .. }) if std::time::Instant::now() < end => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 pub(crate) fn append(db: &Db, samples: &[(Pairs<'_>, i64, f64)]) {
