@@ -75,7 +75,7 @@ export default async function blog({ root, artifacts, check }) {
       });
     });
     await check("blog: one trace spans agent and log server, one gateway and metrics server", () => tracesMeet({ gateway, collector }));
-    await browse({ url: uiUrl, password: PASSWORD, artifacts, check, name: "sub-path" });
+    await browse({ url: uiUrl, password: PASSWORD, artifacts, check, name: "sub-path", container: "container1" });
     await check("blog: with [...] each alert gets its own webhook call and mail, and its end after a restart", () =>
       alertsOneByOne({ gateway, webhook, smtp, deployment, address }));
     await check("blog: the engine restarted, everything comes back and nothing is lost", () => engineRestarted({ gateway, deployment }));

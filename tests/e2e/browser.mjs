@@ -47,7 +47,8 @@ export async function browseHostile({ url, password, artifacts, pages }) {
   }
 }
 
-export async function browse({ url, password, artifacts, check, name }) {
+/** `container` names a container whose page is visited. */
+export async function browse({ url, password, artifacts, check, name, container }) {
   const browser = await launch();
   try {
     const context = await browser.newContext({ viewport: { width: 1440, height: 1000 }, colorScheme: "dark" });
@@ -79,6 +80,26 @@ export async function browse({ url, password, artifacts, check, name }) {
         await shot(one);
         equal(await page.locator(".failure").count(), 0, `errors shown: ${await page.locator(".failure").allInnerTexts()}`);
         equal(await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth), false, "horizontal scroll");
+        equal(problems.splice(0), [], "console errors");
+      });
+    }
+    if (container) {
+      await check(`${name}: a container's page and its host's`, async () => {
+        await page.goto(`${url}/home`);
+        const row = page.getByRole("link", { name: container, exact: true }).first();
+        await row.waitFor({ timeout: 20_000 });
+        await row.click();
+        await page.getByRole("heading", { level: 1, name: container }).waitFor();
+        await page.locator(".chart canvas").first().waitFor({ timeout: 20_000 });
+        await page.waitForLoadState("networkidle", { timeout: 20_000 }).catch(() => undefined);
+        await shot("container");
+        equal(await page.locator(".failure").count(), 0, `container: ${await page.locator(".failure").allInnerTexts()}`);
+        const instance = new URL(page.url()).searchParams.get("instance");
+        await page.goto(`${url}/host?instance=${encodeURIComponent(instance)}`);
+        await page.locator(".chart canvas").first().waitFor({ timeout: 20_000 });
+        await page.waitForLoadState("networkidle", { timeout: 20_000 }).catch(() => undefined);
+        await shot("host");
+        equal(await page.locator(".failure").count(), 0, `host: ${await page.locator(".failure").allInnerTexts()}`);
         equal(problems.splice(0), [], "console errors");
       });
     }

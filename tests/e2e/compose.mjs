@@ -66,7 +66,7 @@ export default async function compose({ root, artifacts, check }) {
         return true;
       });
     });
-    await browse({ url, password: PASSWORD, artifacts, check, name: "compose" });
+    await browse({ url, password: PASSWORD, artifacts, check, name: "compose", container: "wbe2e-burner" });
     await check("compose: hostile labels, lines and annotations are shown as text", async () => {
       await writeHostile(gateway);
       const explore = (query) => `explore?${new URLSearchParams(query)}`;
