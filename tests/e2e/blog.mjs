@@ -1,6 +1,6 @@
 // The deployment of the blog post with its own files, a second host on a second network, and what goes wrong in a week.
 
-import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { browse } from "./browser.mjs";
@@ -17,6 +17,8 @@ const PASSWORD = "e2e-password-2";
 // The names that the blog's rules ask for.
 const STAND_INS = ["container1", "container2", "container3", "nginx"];
 const SUB_PATH = "/monitoring";
+/** The images of the blog's compose file, and ours in their place. */
+const IMAGES = { "grafana/grafana": "watchbell/gateway:e2e", "prom/prometheus": "watchbell/metrics:e2e", "prom/alertmanager": "watchbell/alerts:e2e", "grafana/loki": "watchbell/logs:e2e" };
 
 export default async function blog({ root, artifacts, check }) {
   const [webhook, smtp, collector] = await Promise.all([webhookReceiver(), smtpServer(), traceCollector()]);
@@ -79,6 +81,11 @@ export default async function blog({ root, artifacts, check }) {
     await check("blog: with [...] each alert gets its own webhook call and mail, and its end after a restart", () =>
       alertsOneByOne({ gateway, webhook, smtp, deployment, address }));
     await check("blog: the engine restarted, everything comes back and nothing is lost", () => engineRestarted({ gateway, deployment }));
+    host.down();
+    removeContainers(...STAND_INS, "wbe2e-counter");
+    deployment.keepLogs(artifacts);
+    deployment.compose("down");
+    await check("blog: its own compose file starts with our images, all as one user", () => itsOwnComposeFile(deployment));
   } finally {
     host.down();
     removeContainers(...STAND_INS, "wbe2e-counter");
@@ -113,6 +120,7 @@ class SecondHost {
   }
 
   down() {
+    if (!existsSync(this.dir)) return;
     run(COMPOSE[0], [...COMPOSE.slice(1), "down", "--volumes"], { cwd: this.dir, env: this.env, mayFail: true });
     rmSync(this.dir, { recursive: true, force: true });
   }
@@ -207,4 +215,32 @@ function counted(lines) {
   const counts = new Map();
   for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
   return counts;
+}
+
+/** The blog's compose file without its two undefined networks, which docker-compose refuses, on ports of the test's own. */
+async function itsOwnComposeFile(deployment) {
+  const dir = mkdtempSync(join(tmpdir(), "watchbell-blog-"));
+  let text = readFileSync(join(deployment.clone, "tests", "blog", "docker-compose.yaml"), "utf8").replace(/ {4}networks:\n(?: {6}- .*\n)+/, "");
+  for (const [theirs, ours] of Object.entries(IMAGES)) text = text.replace(`image: ${theirs}\n`, `image: ${ours}\n`);
+  text = text.replace("3000:3000", `${PORTS.gateway}:3000`).replace("9090:9090", `${PORTS.metrics}:9090`).replace("3100:3100", `${PORTS.logs}:3100`);
+  writeFileSync(join(dir, "docker-compose.yaml"), text);
+  cpSync(join(deployment.clone, "conf"), join(dir, "conf"), { recursive: true });
+  for (const name of ["grafana", "prometheus", "alertmanager", "loki"]) {
+    mkdirSync(join(dir, "data", name), { recursive: true });
+    chownSync(join(dir, "data", name), 5678, 5678);
+  }
+  const env = { ...process.env, COMPOSE_PROJECT_NAME: "wbe2etheirs" };
+  try {
+    run(COMPOSE[0], [...COMPOSE.slice(1), "up", "--detach"], { cwd: dir, env });
+    await until("all of them are ready", 60, async () => {
+      const ready = await Promise.all([`${PORTS.gateway}/api/health`, `${PORTS.metrics}/-/ready`, `${PORTS.logs}/ready`].map((path) => fetch(`http://127.0.0.1:${path}`).then((answer) => answer.status)));
+      equal(ready, [200, 200, 200], "gateway, metrics server, log server");
+      return inspect("alertmanager").State.Running;
+    });
+    // The data lie where the volumes are.
+    for (const name of ["grafana", "prometheus", "alertmanager", "loki"]) assert(readdirSync(join(dir, "data", name)).length > 0, `data/${name} is empty`);
+  } finally {
+    run(COMPOSE[0], [...COMPOSE.slice(1), "down"], { cwd: dir, env, mayFail: true });
+    rmSync(dir, { recursive: true, force: true });
+  }
 }

@@ -89,12 +89,17 @@ export class Deployment {
     });
   }
 
-  /** Keeps the services' logs and removes everything. */
-  remove(artifacts) {
+  /** Keeps the logs of the services that are there. */
+  keepLogs(artifacts) {
     for (const name of this.containers) {
       const logs = run(DOCKER, ["logs", this.prefix + name], { mayFail: true });
-      writeFileSync(join(artifacts, `${this.project}-${name}.log`), logs.out + logs.err);
+      if (logs.status === 0) writeFileSync(join(artifacts, `${this.project}-${name}.log`), logs.out + logs.err);
     }
+  }
+
+  /** Keeps the services' logs and removes everything. */
+  remove(artifacts) {
+    this.keepLogs(artifacts);
     run(COMPOSE[0], [...COMPOSE.slice(1), "down", "--volumes"], { cwd: this.clone, env: this.env, mayFail: true });
     rmSync(this.clone, { recursive: true, force: true });
   }
