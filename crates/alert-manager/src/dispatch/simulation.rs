@@ -496,9 +496,8 @@ impl World {
                 continue;
             }
             let since = *self.ready_since.entry(fingerprint).or_insert(self.second);
-            // A new group within its wait, a changed one within its interval. Before that may come the end of an attempt
-            // that began while the receiver was down, and a letter of the outbox, which goes first; then the answer.
-            let limit = GROUP_WAIT_S.max(GROUP_INTERVAL_S) + 3 * LATENCY_MAX_S + 2;
+            // A new group within its wait, a changed one within its interval, each with the time that an answer takes.
+            let limit = GROUP_WAIT_S.max(GROUP_INTERVAL_S) + 2 * LATENCY_MAX_S + 2;
             let key = format!("{{}}:{{g=\"{}\"}}:r/webhook/0", labels.value("g"));
             let told = self.seen.get(&key).and_then(|seen| seen.last.as_ref());
             let is_told = told.is_some_and(|(_, firing, _)| firing.contains(&fingerprint));
