@@ -126,8 +126,8 @@ pub struct HeaderValues {
     pub files: Vec<PathBuf>,
 }
 
-/// Headers that the client or another key of the block sets.
-const RESERVED_HEADERS: [&str; 14] = [
+/// Headers, in lower case, that the client or another key of a block sets.
+pub const RESERVED_HEADERS: [&str; 14] = [
     "authorization",
     "host",
     "content-encoding",

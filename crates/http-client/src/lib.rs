@@ -16,8 +16,8 @@ mod tls;
 pub use aliases::HostAliases;
 pub use client::{ClientOptions, HttpClient, Request, Response};
 pub use config::{
-    Authorization, BasicAuth, HeaderValues, HttpClientConfig, OAuth2Config, ProxyConfig, SecretSource,
-    TlsClientConfig, TlsVersion,
+    Authorization, BasicAuth, HeaderValues, HttpClientConfig, OAuth2Config, ProxyConfig, RESERVED_HEADERS,
+    SecretSource, TlsClientConfig, TlsVersion,
 };
 pub use error::HttpClientError;
 

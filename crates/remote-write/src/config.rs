@@ -99,24 +99,6 @@ impl Default for MetadataConfig {
     }
 }
 
-/// Headers that the sender sets itself.
-const RESERVED_HEADERS: [&str; 14] = [
-    "authorization",
-    "host",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "user-agent",
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "www-authenticate",
-    "accept-encoding",
-    "x-prometheus-remote-write-version",
-    "x-prometheus-remote-read-version",
-];
-
 impl RemoteWriteConfig {
     /// Reads the list of entries.
     ///
@@ -242,7 +224,7 @@ fn read_headers(node: &Node) -> Result<Vec<(HeaderName, HeaderValue)>, Reported>
     let mut headers = Vec::new();
     for (name, value) in node.string_pairs()? {
         let lower = name.to_ascii_lowercase();
-        if RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("x-amz-") {
+        if http_client::RESERVED_HEADERS.contains(&lower.as_str()) || lower.starts_with("x-amz-") {
             return Err(node.error(format_args!("{name} is a reserved header. It must not be changed")));
         }
         match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
