@@ -1,11 +1,9 @@
 // The alerts of now, in a panel.
 
 import { alerts, matches, parseMatchers } from "../api/alertmanager";
-import { Link } from "../parts/link";
-import { Shown } from "../parts/shown";
-import { Badge, Empty, Failure, Loading } from "../parts/states";
+import { AlertItems } from "../parts/alert-items";
+import { Empty, Failure, Loading } from "../parts/states";
 import { useLoad, useShared } from "../state";
-import { ago } from "../time/range";
 import type { PanelModel } from "./model";
 import { interpolate, type Scope } from "./variables";
 
@@ -20,17 +18,5 @@ export function AlertListPanel(props: { panel: PanelModel; scope: Scope }) {
     .filter((alert) => alert.status.state === "active" && matches(alert.labels, matchers) && (!alertName || (alert.labels.alertname ?? "").includes(alertName)))
     .slice(0, maxItems ?? 20);
   if (shown.length === 0) return <Empty>No alert is firing.</Empty>;
-  return (
-    <ul className="alert-list">
-      {shown.map((alert) => (
-        <li key={alert.fingerprint}>
-          <Badge kind={alert.labels.severity === "critical" ? "bad" : "warn"}>{alert.labels.severity ?? "alert"}</Badge>
-          <Link to="alerts" params={{ open: alert.fingerprint }}>
-            <Shown text={alert.annotations.summary || alert.labels.alertname} />
-          </Link>
-          <span className="muted">{ago(Date.parse(alert.startsAt), shared.now())}</span>
-        </li>
-      ))}
-    </ul>
-  );
+  return <AlertItems alerts={shown} />;
 }

@@ -6,6 +6,7 @@ import { queryInstant, queryRange, targets, type LabelSet, type QueryResult } fr
 import { Sparkline } from "../charts/sparkline";
 import { formatValue } from "../format/units";
 import { LogView } from "../logs/log-view";
+import { AlertItems } from "../parts/alert-items";
 import { Link } from "../parts/link";
 import { QueryChart } from "../parts/query-chart";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
@@ -13,7 +14,6 @@ import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { navigate } from "../router";
 import { useLoad, useShared } from "../state";
-import { ago } from "../time/range";
 import { containerCharts, ERROR_LINES, HOST_CORES, HOST_CPU, HOST_MEMORY, HOST_MEMORY_TOTAL, hostCharts, NEWEST_LINES, RUNNING, TABLE } from "./queries";
 
 export function Home() {
@@ -59,20 +59,9 @@ function Headline(props: { active: Alert[] | undefined; error: Error | undefined
 }
 
 function Firing(props: { alerts: Alert[] }) {
-  const shared = useShared();
   return (
     <Panel title="Firing" className="bad-panel" actions={<Link to="alerts">All alerts</Link>}>
-      <ul className="alert-list">
-        {props.alerts.slice(0, 8).map((alert) => (
-          <li key={alert.fingerprint}>
-            <Badge kind={alert.labels.severity === "critical" ? "bad" : "warn"}>{alert.labels.severity ?? "alert"}</Badge>
-            <Link to="alerts" params={{ open: alert.fingerprint }}>
-              <Shown text={alert.annotations.summary || alert.labels.alertname} />
-            </Link>
-            <span className="muted">{ago(Date.parse(alert.startsAt), shared.now())}</span>
-          </li>
-        ))}
-      </ul>
+      <AlertItems alerts={props.alerts.slice(0, 8)} />
       {props.alerts.length > 8 && <p className="muted">+{props.alerts.length - 8} more</p>}
     </Panel>
   );
