@@ -149,7 +149,7 @@ async function withoutDocker(binary, cwd) {
   try {
     const gateway = new Gateway(`http://127.0.0.1:${3000 + offset}`, "e2e-password-3");
     await until("login", 30, () => gateway.login());
-    const lines = async () => (await gateway.logs(`{filename="${file}"}`)).map(({ line }) => line).sort();
+    const lines = async () => (await gateway.logs(`{service_name=~".+",filename="${file}"}`)).map(({ line }) => line).sort();
     await until("both lines", 30, async () => (await lines()).length === 2);
     appendFileSync(file, "line 3 of a file\n");
     await until("the line that was added", 30, async () => (await lines()).length === 3);

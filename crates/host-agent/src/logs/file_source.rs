@@ -203,7 +203,11 @@ impl FileReader {
             ("host".to_owned(), text(&self.host)),
             ("source_type".to_owned(), text("file")),
         ]);
-        let identity = vec![("host".to_owned(), self.host.to_string())];
+        let service = path.file_stem().unwrap_or_default().to_string_lossy();
+        let identity = vec![
+            ("host".to_owned(), self.host.to_string()),
+            ("service_name".to_owned(), service.into_owned()),
+        ];
         Source { key, generation, fields, identity }
     }
 

@@ -181,7 +181,9 @@ impl JournalReader {
             ("source_type".to_owned(), text("journald")),
             ("unit".to_owned(), text(&entry.unit)),
         ]);
-        let identity = vec![("host".to_owned(), self.host.to_string())];
+        let service = entry.unit.strip_suffix(".service").unwrap_or(&entry.unit);
+        let identity =
+            vec![("host".to_owned(), self.host.to_string()), ("service_name".to_owned(), service.to_owned())];
         let source = Arc::new(Source { key, generation, fields, identity });
         Unit { source, places: ClockedPlaces::default(), skip_to: known.map(|position| position.place) }
     }

@@ -1,5 +1,6 @@
 // Changes to a dashboard's JSON. What is not understood stays as it was read.
 
+import { ALL_LINES } from "../api/loki";
 import type { DashboardModel, PanelModel } from "./model";
 
 export type Json = Record<string, unknown>;
@@ -47,7 +48,7 @@ export function addPanel(source: Json, type: string): [Json, number] {
     gridPos: { x: 0, y, w: type === "row" ? COLUMNS : 12, h: type === "row" ? 1 : 8 },
     ...(type === "row" || type === "text" || type === "alertlist"
       ? {}
-      : { datasource: { type: logs ? "loki" : "prometheus", uid: logs ? "watchbell-logs" : "watchbell-metrics" }, targets: [{ refId: "A", expr: logs ? '{containers=~".+"}' : "up" }] }),
+      : { datasource: { type: logs ? "loki" : "prometheus", uid: logs ? "watchbell-logs" : "watchbell-metrics" }, targets: [{ refId: "A", expr: logs ? ALL_LINES : "up" }] }),
     fieldConfig: { defaults: {}, overrides: [] },
     options: type === "text" ? { mode: "markdown", content: "" } : {},
   };

@@ -113,7 +113,7 @@ export function QueryEditor(props: {
           syntaxHighlighting(colours),
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ "aria-label": latest.current.label, spellcheck: "false" }),
-          placeholder(latest.current.language === "promql" ? "PromQL, such as rate(container_cpu_usage_seconds_total[5m])" : 'LogQL, such as {containers=~".+"} |= "error"'),
+          placeholder(latest.current.language === "promql" ? "PromQL, such as rate(container_cpu_usage_seconds_total[5m])" : 'LogQL, such as {service_name=~".+"} |= "error"'),
           Prec.highest(keymap.of([{ key: "Ctrl-Enter", mac: "Cmd-Enter", run }, { key: "Shift-Enter", run }])),
           keymap.of([{ key: "Tab", run: acceptCompletion }, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap]),
           language.current.of(languageOf(latest.current.language)),

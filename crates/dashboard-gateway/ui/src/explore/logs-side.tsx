@@ -1,7 +1,7 @@
 // The logs side of Explore.
 
 import { useRef, useState } from "react";
-import { queryLogs, type Answer } from "../api/loki";
+import { ALL_LINES, queryLogs, type Answer } from "../api/loki";
 import { formatValue } from "../format/units";
 import { downloadLines, type DownloadFormat } from "../logs/download";
 import { filterPatterns } from "../logs/level";
@@ -18,9 +18,9 @@ import { MetricResult } from "./metric-result";
 import { WhyEmpty } from "./why-empty";
 
 const EXAMPLES: [string, string][] = [
-  ["All containers", '{containers=~".+"}'],
-  ["Error lines", '{containers=~".+"} |~ "(?i)error"'],
-  ["Lines a minute per container", 'sum by (container) (count_over_time({containers=~".+"}[1m]))'],
+  ["All lines", ALL_LINES],
+  ["Error lines", `${ALL_LINES} |~ "(?i)error"`],
+  ["Lines a minute per service", `sum by (service_name) (count_over_time(${ALL_LINES}[1m]))`],
 ];
 
 const LIMITS = ["100", "1000", "5000"];

@@ -1,7 +1,7 @@
 // Home: is anything wrong? One sentence, firing alerts, three stats, four charts, the containers, the newest error lines.
 
 import { alerts as loadAlerts, type Alert } from "../api/alertmanager";
-import { queryLogs } from "../api/loki";
+import { ALL_LINES, queryLogs } from "../api/loki";
 import { queryInstant, queryRange, targets, type LabelSet, type QueryResult } from "../api/prometheus";
 import { Sparkline } from "../charts/sparkline";
 import { formatValue } from "../format/units";
@@ -14,7 +14,7 @@ import { Shown } from "../parts/shown";
 import { Table } from "../parts/table";
 import { navigate } from "../router";
 import { useLoad, useShared } from "../state";
-import { containerCharts, ERROR_LINES, HOST_CORES, HOST_CPU, HOST_MEMORY, HOST_MEMORY_TOTAL, hostCharts, NEWEST_LINES, RUNNING, TABLE } from "./queries";
+import { containerCharts, ERROR_LINES, HOST_CORES, HOST_CPU, HOST_MEMORY, HOST_MEMORY_TOTAL, hostCharts, RUNNING, TABLE } from "./queries";
 
 export function Home() {
   const shared = useShared();
@@ -182,7 +182,7 @@ function Lines() {
     async (signal) => {
       const [errors, newest] = await Promise.all([
         queryLogs(ERROR_LINES, from, to, { limit: 100, signal }),
-        queryLogs(NEWEST_LINES, from, to, { limit: 50, signal }),
+        queryLogs(ALL_LINES, from, to, { limit: 50, signal }),
       ]);
       return [errors, newest].map((answer) => (answer.kind === "lines" ? answer.logs.lines : []));
     },
@@ -204,7 +204,7 @@ function Lines() {
   return (
     <div className="charts-2">
       {list("Newest error lines", 0, ERROR_LINES, "No line with error, fatal, panic or critical in this range.")}
-      {list("Newest lines", 1, NEWEST_LINES, "No log lines in this range. Status says which sources cannot be read and what to grant.")}
+      {list("Newest lines", 1, ALL_LINES, "No log lines in this range. Status says which sources cannot be read and what to grant.")}
     </div>
   );
 }

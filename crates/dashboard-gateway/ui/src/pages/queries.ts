@@ -1,5 +1,7 @@
 // The queries behind Home, Container and Host, in one place. Names are cAdvisor's and node_exporter's.
 
+import { ALL_LINES } from "../api/loki";
+
 /** Series of containers, without the machine's own cgroups. */
 export const CONTAINERS = 'name!=""';
 
@@ -38,6 +40,8 @@ export function hostCharts(filter: string, window: string): ChartQuery[] {
 export const byContainer = (name: string, instance: string) => `name=${quote(name)}${instance ? `,instance=${quote(instance)}` : ""}`;
 export const byHost = (instance: string) => `instance=${quote(instance)}`;
 
+/** One series for each host, with what scraped it. */
+export const HOSTS = "node_uname_info";
 export const RUNNING = `count(container_last_seen{${CONTAINERS}})`;
 export const HOST_CPU = 'sum(rate(node_cpu_seconds_total{mode!="idle",mode!="iowait"}[1m]))';
 export const HOST_CORES = 'count(count by (instance, cpu) (node_cpu_seconds_total{mode="idle"}))';
@@ -53,5 +57,4 @@ export const TABLE = {
   memory: `sum by (name, instance) (container_memory_working_set_bytes{${CONTAINERS}})`,
 };
 
-export const ERROR_LINES = '{containers=~".+"} |~ "(?i)\\\\b(error|fatal|panic|critical)\\\\b"';
-export const NEWEST_LINES = '{containers=~".+"}';
+export const ERROR_LINES = `${ALL_LINES} |~ "(?i)\\\\b(error|fatal|panic|critical)\\\\b"`;

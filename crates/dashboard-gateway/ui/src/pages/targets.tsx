@@ -1,6 +1,6 @@
 // Targets: what is scraped, whether it answers, and what was dropped.
 
-import { targets as loadTargets, type Target, type Targets as LoadedTargets } from "../api/prometheus";
+import { queryInstant, targets as loadTargets, type Target, type Targets as LoadedTargets } from "../api/prometheus";
 import { formatValue } from "../format/units";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
 import { Labels, Shown } from "../parts/shown";
@@ -9,6 +9,7 @@ import { Link } from "../parts/link";
 import { useParam } from "../router";
 import { useLoad, useShared } from "../state";
 import { ago } from "../time/range";
+import { HOSTS } from "./queries";
 
 /** The rule that dropped a target, as the server tells it. */
 function droppedBy(target: LoadedTargets["droppedTargets"][number]): string {
@@ -21,6 +22,8 @@ export function Targets() {
   const shared = useShared();
   const [search, setSearch] = useParam("search", "");
   const { data, error, loading, busy } = useLoad("targets", loadTargets, [shared.tick]);
+  const { data: named } = useLoad("targets/hosts", (signal) => queryInstant(HOSTS, undefined, signal), [shared.tick]);
+  const hosts = new Set(named?.series.map(({ labels }) => labels.instance));
   if (error) return <div className="page"><h1>Targets</h1><Failure error={error} retry={shared.reload} /></div>;
   if (loading) return <div className="page"><h1>Targets</h1><Loading height={300} /></div>;
   const all = data!.activeTargets;
@@ -51,7 +54,7 @@ export function Targets() {
               { title: "Last scrape", by: (t) => Date.parse(t.lastScrape), cell: (t) => (t.lastScrape.startsWith("0001") ? `first one within ${t.scrapeInterval}` : ago(Date.parse(t.lastScrape), shared.now())) },
               { title: "Took", numeric: true, by: (t) => t.lastScrapeDuration, cell: (t) => formatValue(t.lastScrapeDuration, "s") },
               { title: "Error", cell: (t) => <span className="bad-text"><Shown text={t.lastError} /></span>, className: "long" },
-              { title: "", cell: (t) => <Link to="host" params={{ instance: t.labels.instance ?? "" }}>Host</Link> },
+              { title: "", cell: (t) => hosts.has(t.labels.instance) && <Link to="host" params={{ instance: t.labels.instance! }}>Host</Link> },
             ]}
           />
         </Panel>
