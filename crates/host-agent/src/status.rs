@@ -24,13 +24,17 @@ pub(crate) struct Missing {
 }
 
 /// What helps against a reason, by a part of its text.
-const GRANTS: [(&str, &str); 7] = [
+const GRANTS: [(&str, &str); 8] = [
     ("docker socket", "mount /var/run/docker.sock and add the agent to the group that owns it"),
     ("pid: host", "run the agent's container with pid: host"),
     ("only root may look", "run the agent as root, or do without these two metrics"),
     ("no cgroup files", "mount /sys read-only into the agent's container"),
     ("mountinfo", "mount / read-only at /rootfs, or set --path.rootfs"),
     ("journal", "add the agent to the group systemd-journal, or mount /var/log/journal"),
+    (
+        "does not support reading",
+        "run the container with one of Docker's log drivers json-file, local and journald",
+    ),
     ("ermission denied", "give the agent's user the right to read it"),
 ];
 

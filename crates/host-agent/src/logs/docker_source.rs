@@ -50,6 +50,8 @@ struct Progress {
     places: [Option<Place>; 3],
     /// The run (its start time) and state that was read to its end.
     read_to_end: Option<(Option<i64>, String)>,
+    /// The container's name, where its log driver cannot be read: nothing will come of it as long as it exists.
+    unreadable: Option<String>,
 }
 
 /// The containers that are followed, and how far the others were read.
@@ -63,7 +65,13 @@ struct Followers {
 impl Followers {
     /// Tells the followers what became of their containers, and begins to follow those that have something to read.
     fn match_to(&mut self, reader: &DockerReader, present: &Inventory, cancel: &CancellationToken) {
-        self.resting.retain(|id, _| present.containers.contains_key(id));
+        self.resting.retain(|id, progress| {
+            let exists = present.containers.contains_key(id);
+            if !exists && let Some(name) = &progress.unreadable {
+                reader.status.clear(AREA, name);
+            }
+            exists
+        });
         for container in present.containers.values() {
             if let Some(sender) = self.followed.get(&container.id) {
                 sender.send_replace(Arc::clone(container));
@@ -148,6 +156,7 @@ impl DockerReader {
         cancel: CancellationToken,
     ) -> (String, Progress) {
         let id = container.borrow().id.clone();
+        let mut gone = false;
         loop {
             let info = container.borrow().clone();
             let outcome = tokio::select! {
@@ -164,18 +173,23 @@ impl DockerReader {
                         return (id, progress);
                     }
                 }
-                Err(error) if error.is_not_found() => return (id, progress),
+                Err(error) if error.is_unsupported() => {
+                    self.status.set(AREA, &info.name, error.to_string());
+                    progress.unreadable = Some(info.name.clone());
+                    return (id, progress);
+                }
+                // It is being removed. Where it is not, who follows it anew comes no sooner than the pause.
+                Err(error) if error.is_not_found() => gone = true,
                 Err(error) => {
                     self.status.set(AREA, &info.name, error.to_string());
-                    if error.is_unsupported() {
-                        progress.read_to_end = Some((info.started_ns, info.state.clone()));
-                        return (id, progress);
-                    }
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(RETRY_AFTER) => {}
                 () = cancel.cancelled() => return (id, progress),
+            }
+            if gone {
+                return (id, progress);
             }
         }
     }
@@ -229,9 +243,10 @@ impl Progress {
     }
 
     fn is_done(&self, container: &ContainerInfo) -> bool {
-        self.read_to_end.as_ref().is_some_and(|(started, state)| {
+        let ended = self.read_to_end.as_ref().is_some_and(|(started, state)| {
             *started == container.started_ns && *state == container.state && !container.is_running()
-        })
+        });
+        ended || self.unreadable.is_some()
     }
 }
 
@@ -352,3 +367,6 @@ fn source(reader: &DockerReader, container: &ContainerInfo, stream: Stream) -> S
 fn seconds(ns: i64) -> i32 {
     i32::try_from(ns.div_euclid(1_000_000_000)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
