@@ -50,6 +50,7 @@ impl Api {
         let own = Router::new()
             .route("/history", get(extra::history))
             .route("/route", get(extra::route))
+            .route("/routes", get(extra::routes))
             .route("/explain", axum::routing::post(explain::explain))
             .route("/receivers", get(receivers::list))
             .route("/receivers/{name}/test", axum::routing::post(explain::test_receiver))

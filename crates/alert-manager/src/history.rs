@@ -102,6 +102,9 @@ pub enum Happening {
     SilenceChanged {
         /// Its id.
         id: String,
+        /// What it mutes.
+        #[serde(default)]
+        matchers: Vec<String>,
         /// Who.
         created_by: String,
         /// Why.

@@ -18,7 +18,7 @@ use crate::dispatch::{Action, Dispatcher, Event};
 use crate::health::Health;
 use crate::heartbeats::{Heartbeat, Heartbeats};
 use crate::history::{Happening, History, HistoryEvent};
-use crate::matchers::MatcherMode;
+use crate::matchers::{MatcherMode, show};
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::outbox::{Outbox, Parcel};
@@ -344,6 +344,7 @@ impl Manager {
                 self.now(),
                 Happening::SilenceChanged {
                     id: record.id.clone(),
+                    matchers: record.matchers.iter().map(|one| show(&one.to_matcher())).collect(),
                     created_by: record.created_by.clone(),
                     comment: record.comment.clone(),
                     ends_at: record.ends_at,

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::query::Parameters;
 use super::{Api, error};
+use crate::config::{GroupBy, Route};
 use crate::data::pairs;
+use crate::matchers::show;
 use crate::routing;
 
 const EVENTS_DEFAULT: usize = 1000;
@@ -73,6 +75,36 @@ pub(super) async fn route(State(api): State<Api>, RawQuery(query): RawQuery) -> 
         "inhibitedBy": inhibited_by,
     });
     super::json(StatusCode::OK, &body)
+}
+
+/// The routing tree, with what each route inherits filled in.
+pub(super) async fn routes(State(api): State<Api>) -> Response {
+    let dispatcher = api.manager.dispatcher();
+    let config = dispatcher.config();
+    let tree = if config.routes.is_empty() { Value::Null } else { route_tree(&config.routes, 0) };
+    super::json(StatusCode::OK, &tree)
+}
+
+fn route_tree(routes: &[Route], idx: usize) -> Value {
+    let route = &routes[idx];
+    let children: Vec<Value> = route.children.iter().map(|child| route_tree(routes, *child)).collect();
+    let group_by: Vec<&str> = match &route.group_by {
+        GroupBy::All => vec!["..."],
+        GroupBy::Labels(names) => names.iter().map(String::as_str).collect(),
+    };
+    json!({
+        "key": route.key,
+        "matchers": route.matchers.iter().map(|matcher| show(matcher.matcher())).collect::<Vec<_>>(),
+        "receiver": route.receiver,
+        "groupBy": group_by,
+        "groupWaitSeconds": route.group_wait.as_secs_f64(),
+        "groupIntervalSeconds": route.group_interval.as_secs_f64(),
+        "repeatIntervalSeconds": route.repeat_interval.as_secs_f64(),
+        "muteTimeIntervals": route.mute_time_intervals,
+        "activeTimeIntervals": route.active_time_intervals,
+        "continue": route.continues,
+        "routes": children,
+    })
 }
 
 /// A page for whoever opens the port in a browser.

@@ -1,5 +1,6 @@
 // Who is told of an alert with given labels, and what keeps it back.
 
+import { useEffect } from "react";
 import { explain, timeOf, type ExplainedRoute } from "../api/watchbell-alerts";
 import { formatValue } from "../format/units";
 import { Labels, Shown } from "../parts/shown";
@@ -8,8 +9,11 @@ import type { LabelSet } from "../api/prometheus";
 import { useLoad, useShared } from "../state";
 import { ago } from "../time/range";
 
-export function Explain(props: { labels: LabelSet; at?: string }) {
-  const { data, error, loading } = useLoad(`explain/${JSON.stringify(props)}`, () => explain(props.labels, true, props.at));
+/** `onTaken` hears the group keys of the routes that take the alert. */
+export function Explain(props: { labels: LabelSet; at?: string; onTaken?: (groupKeys: string[]) => void }) {
+  const { labels, at, onTaken } = props;
+  const { data, error, loading } = useLoad(`explain/${JSON.stringify([labels, at])}`, () => explain(labels, true, at));
+  useEffect(() => onTaken?.(data?.routes.map((route) => route.groupKey ?? "") ?? []), [data, onTaken]);
   if (error) return <Failure error={error} />;
   if (loading) return <Loading height={80} />;
   const quiet = [...data!.silencedBy.map((by) => `a silence (${plain(by)})`), ...data!.inhibitedBy.map((by) => `another alert (${plain(by)})`)];

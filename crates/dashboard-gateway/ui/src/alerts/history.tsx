@@ -2,6 +2,7 @@
 
 import { history, isMissing, type AlertEvent } from "../api/watchbell-alerts";
 import { matches, type SilenceMatcher } from "../api/alertmanager";
+import { formatValue } from "../format/units";
 import { Labels, Shown } from "../parts/shown";
 import { Badge, Empty, Failure, Loading, Panel } from "../parts/states";
 import { Table } from "../parts/table";
@@ -56,7 +57,7 @@ export function History(props: { matchers: SilenceMatcher[] | undefined }) {
             { title: "Event", by: (event) => event.type, cell: (event) => <EventBadge event={event} /> },
             { title: "What", className: "long", cell: (event) => <What event={event} /> },
             { title: "To", by: (event) => event.receiver ?? "", className: "nobreak", cell: (event) => (event.receiver ? `${event.receiver}${event.integration ? ` (${event.integration})` : ""}` : "") },
-            { title: "Took", numeric: true, by: (event) => event.took_ms ?? null, cell: (event) => (event.took_ms !== undefined ? `${event.took_ms} ms` : "") },
+            { title: "Took", numeric: true, by: (event) => event.took_ms ?? null, cell: (event) => (event.took_ms !== undefined ? formatValue(event.took_ms / 1000, "s") : "") },
           ]}
         />
       )}
@@ -87,17 +88,21 @@ function EventBadge(props: { event: AlertEvent }) {
   }
 }
 
+/** A group's labels, the last part of its key. */
+const groupOf = (key = "") => key.slice(key.lastIndexOf(":{") + 1).replace(/^\{\}$/, "all alerts of the route");
+
 const sizeOf = (what: number | string[] | undefined) => (Array.isArray(what) ? what.length : (what ?? 0));
 
 function What(props: { event: AlertEvent }) {
   const { event } = props;
   const parts: string[] = [];
   if (event.type.startsWith("notification")) {
-    parts.push(`${sizeOf(event.firing)} firing, ${sizeOf(event.resolved)} resolved`);
+    parts.push(`${groupOf(event.group_key)}: ${sizeOf(event.firing)} firing, ${sizeOf(event.resolved)} resolved`);
     if (event.reason) parts.push(event.reason);
     if ((event.attempts ?? 1) > 1) parts.push(`${event.attempts} attempts`);
     if (event.answer) parts.push(`answer: ${event.answer}`);
   }
+  if (event.matchers?.length) parts.push(event.matchers.join(", "));
   if (event.owner) parts.push(`by ${event.owner}`);
   if (event.created_by) parts.push(`by ${event.created_by}`);
   if (event.comment) parts.push(event.comment);

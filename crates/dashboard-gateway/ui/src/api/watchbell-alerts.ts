@@ -30,6 +30,7 @@ export interface AlertEvent {
   template_error?: string | null;
   owner?: string;
   comment?: string;
+  matchers?: string[];
   expires_at?: number | string;
   id?: string;
   created_by?: string;
@@ -90,6 +91,24 @@ export interface ExplainedRoute {
   integrations?: { integration: string; lastTold: string | number | null }[];
   rendered?: { integration: string; requests?: { method: string; host: string; body: string }[]; error?: string }[];
 }
+
+/** A node of the routing tree, with what it inherits filled in. */
+export interface RouteNode {
+  /** The matchers on the way from the root: the first part of its groups' keys. */
+  key: string;
+  matchers: string[];
+  receiver: string;
+  groupBy: string[];
+  groupWaitSeconds: number;
+  groupIntervalSeconds: number;
+  repeatIntervalSeconds: number;
+  muteTimeIntervals: string[];
+  activeTimeIntervals: string[];
+  continue: boolean;
+  routes: RouteNode[];
+}
+
+export const routes = (signal?: AbortSignal) => call<RouteNode | null>(`${BASE}/routes`, { signal });
 
 export interface Explanation {
   verdict?: string;

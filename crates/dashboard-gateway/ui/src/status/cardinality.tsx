@@ -107,7 +107,7 @@ function Counts(props: { title: string; rows: CountOf[]; of?: number; unit?: str
             className: "long",
             cell: (row) => (props.link ? <Link to="explore" params={{ metrics: `count by (__name__, job) (${props.link(row.name)})`, view: "table" }}><Shown text={row.name} /></Link> : row.name),
           },
-          { title: "Count", numeric: true, by: (row) => row.value, cell: (row) => formatValue(row.value, props.unit ?? "locale") },
+          { title: props.unit ? "Size" : "Count", numeric: true, by: (row) => row.value, cell: (row) => formatValue(row.value, props.unit ?? "locale") },
           ...(props.of ? [{ title: "Share", numeric: true, cell: (row: CountOf) => formatValue((row.value / props.of!) * 100, "percent") }] : []),
         ]}
       />

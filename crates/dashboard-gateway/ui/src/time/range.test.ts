@@ -64,5 +64,8 @@ describe("steps and durations", () => {
   it("formats in a zone", () => {
     expect(formatTime(NOW, "UTC", true)).toBe("2026-11-22 12:34:56.789");
     expect(ago(NOW - 125_000, NOW)).toBe("2 m ago");
+    expect(ago(NOW + 7_199_000, NOW)).toBe("in 1 h 59 m");
+    expect(ago(NOW - 10 * 3_600_000 - 120_000, NOW)).toBe("10 h ago");
+    expect(ago(NOW - 26 * 3_600_000, NOW)).toBe("1 d 2 h ago");
   });
 });

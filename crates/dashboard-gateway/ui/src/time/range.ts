@@ -156,11 +156,18 @@ export function zoneName(zone: string | undefined, ms: number): string {
   return parts.find((part) => part.type === "timeZoneName")?.value ?? zone ?? "";
 }
 
-/** "3 m ago", "in 2 h". */
+/** "3 m ago", "in 1 h 59 m". */
 export function ago(ms: number, now: number): string {
   const seconds = Math.round((now - ms) / 1000);
-  const size = Math.abs(seconds);
-  const text =
-    size < 60 ? `${size} s` : size < 3600 ? `${Math.floor(size / 60)} m` : size < 86_400 ? `${Math.floor(size / 3600)} h` : `${Math.floor(size / 86_400)} d`;
+  const text = span(Math.abs(seconds));
   return seconds >= 0 ? `${text} ago` : `in ${text}`;
+}
+
+/** Whole units, and the next smaller one where the first are few. */
+function span(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  const [size, unit, smaller, name] = seconds < 3600 ? [60, "m", 1, ""] : seconds < 86_400 ? [3600, "h", 60, "m"] : [86_400, "d", 3600, "h"];
+  const whole = Math.floor(seconds / size);
+  const rest = Math.floor((seconds % size) / smaller);
+  return name !== "" && whole < 4 && rest > 0 ? `${whole} ${unit} ${rest} ${name}` : `${whole} ${unit}`;
 }
