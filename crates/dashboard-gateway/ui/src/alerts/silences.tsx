@@ -11,6 +11,7 @@ import { useLoad, useShared } from "../state";
 import { ago, formatTime, parseDuration } from "../time/range";
 import type { AlertRow } from "./rows";
 
+const LOCAL_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const LENGTHS = ["30m", "1h", "2h", "4h", "8h", "1d", "1w"];
 
 export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone: () => void }) {
@@ -19,6 +20,8 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
   const [length, setLength] = useState("2h");
   const [comment, setComment] = useState("");
   const [untilResolved, setUntilResolved] = useState(false);
+  const [recurrence, setRecurrence] = useState("");
+  const [warnBefore, setWarnBefore] = useState("");
   const [failure, setFailure] = useState<Error | undefined>();
   const matchers = parseMatchers(text);
   const ms = parseDuration(length);
@@ -35,7 +38,7 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
       endsAt: new Date(now + ms).toISOString(),
       createdBy: shared.session.user,
       comment: comment.trim(),
-      ...(untilResolved ? { annotations: { watchbell_until_resolved: "true" } } : {}),
+      ...wishes(untilResolved, recurrence.trim(), warnBefore),
     }).then(props.onDone, (error: unknown) => setFailure(error instanceof Error ? error : new Error(String(error))));
   };
   return (
@@ -70,6 +73,27 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
           </label>
           <span className={ms === undefined ? "bad-text" : "muted"}>{ms === undefined ? "Write 30m, 2h or 1d." : `until ${formatTime(shared.now() + ms, shared.zone)}`}</span>
         </div>
+        <div className="inline-form">
+          <label>
+            Only at
+            <input value={recurrence} onChange={(event) => setRecurrence(event.target.value)} spellCheck={false} size={34} placeholder={`saturday:sunday 22:00-06:00 ${LOCAL_ZONE}`} />
+          </label>
+          <span className="muted">days, hours, a time zone; several with ; between them. Empty: all the time.</span>
+        </div>
+        <div className="inline-form">
+          <label>
+            Warn before it ends
+            <select value={warnBefore} onChange={(event) => setWarnBefore(event.target.value)}>
+              <option value="">no</option>
+              {["15m", "1h", "4h", "1d"].map((option) => (
+                <option key={option} value={option}>
+                  {option} before
+                </option>
+              ))}
+            </select>
+          </label>
+          <span className="muted">with an alert, if it still mutes something then</span>
+        </div>
         <label>
           <input type="checkbox" checked={untilResolved} onChange={(event) => setUntilResolved(event.target.checked)} />
           End earlier, once all it mutes is resolved
@@ -90,6 +114,13 @@ export function SilenceForm(props: { labels: LabelSet; rows: AlertRow[]; onDone:
       </form>
     </Panel>
   );
+}
+
+/** What our alert manager reads from a silence's annotations; another one keeps them as they are. */
+function wishes(untilResolved: boolean, recurrence: string, warnBefore: string): { annotations?: Record<string, string> } {
+  const all = { watchbell_until_resolved: untilResolved ? "true" : "", watchbell_recurrence: recurrence, watchbell_warn_before: warnBefore };
+  const annotations = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
+  return Object.keys(annotations).length > 0 ? { annotations } : {};
 }
 
 /** What the silence would have muted in the last seven days, asked for on a click; a server that cannot say is no trouble. */
