@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::emit;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) file: Arc<str>,
     pub(crate) base_dir: PathBuf,
     found: Mutex<Found>,
+    /// Whether unknown keys only warn.
+    pub(crate) lenient: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -87,12 +90,18 @@ impl Document {
 
     fn new(file: Arc<str>, root: Raw) -> Self {
         let base_dir = Path::new(&*file).parent().unwrap_or(Path::new("")).to_owned();
-        Self { shared: Arc::new(Shared { file, base_dir, found: Mutex::default() }), root }
+        let lenient = AtomicBool::new(false);
+        Self { shared: Arc::new(Shared { file, base_dir, found: Mutex::default(), lenient }), root }
     }
 
     /// The file's name as errors show it.
     pub fn file(&self) -> &str {
         &self.shared.file
+    }
+
+    /// From now on a key that nobody reads is a warning instead of an error.
+    pub fn allow_unknown_keys(&self) {
+        self.shared.lenient.store(true, Ordering::Relaxed);
     }
 
     /// The top of the tree; null for an empty file.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::node::Node;
@@ -177,7 +178,12 @@ impl Map {
                 .map(|near| format!(", did you mean {near:?}"))
                 .unwrap_or_default();
             let place = self.node.shared().place(entry.position);
-            failed = Err(self.node.error_at(place, format_args!("unknown key {key:?}{hint}")));
+            let message = format!("unknown key {key:?}{hint}");
+            if self.node.shared().lenient.load(Ordering::Relaxed) {
+                self.node.warn_at(place, message);
+            } else {
+                failed = Err(self.node.error_at(place, message));
+            }
         }
         failed
     }

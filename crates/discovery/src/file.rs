@@ -101,6 +101,19 @@ pub(crate) fn look(patterns: &[PathBuf], mut before: Files, read_all: bool, metr
     files
 }
 
+/// Reads a file of targets as discovery would. Blocks.
+///
+/// # Errors
+/// Where it cannot be read, is no list of groups, or its name does not end in `.json`, `.yml` or `.yaml`.
+pub fn read_target_file(path: &Path) -> Result<Vec<TargetGroup>, String> {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+    if !matches!(ending.as_deref(), Some("json" | "yml" | "yaml")) {
+        return Err(format!("invalid file extension: {:?}", ending.unwrap_or_default()));
+    }
+    let len = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    read(path, len)
+}
+
 fn read(path: &Path, len: u64) -> Result<Vec<TargetGroup>, String> {
     if len > FILE_BYTES_MAX {
         return Err(format!("the file has {len} bytes, at most {FILE_BYTES_MAX} are read"));

@@ -33,6 +33,7 @@ pub use dns::{DnsConfig, RecordType};
 pub use docker::{Daemon, DockerConfig, DockerHost};
 pub use dockerswarm::{DockerSwarmConfig, SwarmRole};
 pub use ec2::Ec2Config;
+pub use file::read_target_file;
 pub use glob::{expand_glob, is_valid_glob};
 pub use kubernetes::{Attach, KubernetesConfig, Role, Selector};
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 mod global;
 mod load;
 mod otlp;
-mod rule_file;
+pub(crate) mod rule_file;
 mod scrape_config;
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use model::ByteSize;
 use remote_write::RemoteWriteConfig;
 
 pub(crate) use global::{Global, ScrapeLimits};
-pub(crate) use load::{PathAliases, load};
+pub(crate) use load::{PathAliases, Syntax, load, load_job_files, load_syntax};
 pub(crate) use scrape_config::ScrapeConfig;
 
 /// A configuration as read.

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use engine::RuleEngine;
+pub(crate) use engine::results;
 use sink::StoreSink;
 
 /// A group as the API shows it: a copy, so that showing it never waits for an evaluation.

@@ -12,4 +12,4 @@ mod target_loop;
 
 pub(crate) use manager::{ScrapeManager, ScrapeOptions};
 pub(crate) use metrics::Metrics;
-pub(crate) use target::{Target, before_relabelling};
+pub(crate) use target::{Outcome, Target, before_relabelling, from_groups};

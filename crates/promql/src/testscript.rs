@@ -5,8 +5,10 @@
 
 mod command;
 mod compare;
+mod describe;
 mod load;
 mod sequence;
+mod series_loader;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,9 @@ use crate::{
     Engine, EngineFeatures, EngineOptions, MemoryReader, QueryError, QueryResult, Value, VectorSample,
 };
 use command::{Command, EvalCommand, EvalTimes};
+pub use describe::describe_histogram;
 pub use sequence::{SequenceError, SequenceValue, parse_series_description};
+pub use series_loader::SeriesLoader;
 
 /// What running a script has shown.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,10 @@ pub struct RuleFileError {
     pub place: String,
     /// What is wrong.
     pub message: String,
+    /// Which of the file's groups, from 0.
+    pub group: usize,
+    /// Which of the group's rules, from 0; `None` where the group as a whole is meant.
+    pub rule: Option<usize>,
 }
 
 /// Why a rule's evaluation failed. The group goes on with its next rule.

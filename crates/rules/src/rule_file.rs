@@ -55,25 +55,31 @@ pub fn validate(
     check_expression: &dyn Fn(&str) -> Result<(), String>,
 ) -> Result<(), Vec<RuleFileError>> {
     let mut errors = Vec::new();
-    let mut fail = |place: String, message: String| {
-        errors.push(RuleFileError { file: file.path.clone(), place, message });
+    let mut fail = |group: usize, rule: Option<usize>, place: String, message: String| {
+        errors.push(RuleFileError { file: file.path.clone(), place, message, group, rule });
     };
     let mut names = HashSet::new();
-    for group in &file.groups {
+    for (nth, group) in file.groups.iter().enumerate() {
         if group.name.is_empty() {
-            fail(String::new(), "groupname must not be empty".to_owned());
+            fail(nth, None, String::new(), "groupname must not be empty".to_owned());
         } else if !names.insert(group.name.as_str()) {
-            fail(String::new(), format!("groupname: {:?} is repeated in the same file", group.name));
+            fail(
+                nth,
+                None,
+                String::new(),
+                format!("groupname: {:?} is repeated in the same file", group.name),
+            );
         }
         for (name, value) in &group.labels {
             if let Some(problem) = label_problem(name, value) {
-                fail(format!("group {:?}: ", group.name), problem);
+                fail(nth, None, format!("group {:?}: ", group.name), problem);
             }
         }
         for (idx, rule) in group.rules.iter().enumerate() {
             let name = rule.alert.as_deref().or(rule.record.as_deref()).unwrap_or_default();
             for problem in rule_problems(rule, check_expression) {
-                fail(format!("group {:?}, rule {}, {name:?}: ", group.name, idx + 1), problem);
+                let place = format!("group {:?}, rule {}, {name:?}: ", group.name, idx + 1);
+                fail(nth, Some(idx), place, problem);
             }
         }
     }

@@ -20,11 +20,33 @@ impl Failure {
         Self { exit_code: 2, error: error.into() }
     }
 
+    /// A command has said itself what is wrong: only the exit code is left.
+    pub fn told(exit_code: u8) -> Self {
+        Self { exit_code, error: Box::new(Told) }
+    }
+
+    /// Whether [`Self::told`] made it, so that nothing more is to be printed.
+    pub fn is_told(&self) -> bool {
+        self.error.is::<Told>()
+    }
+
     /// Something failed that may work another time.
     pub fn runtime(error: impl Into<BoxError>) -> Self {
         Self { exit_code: 1, error: error.into() }
     }
 }
+
+/// Stands for what the user has read already.
+#[derive(Debug)]
+struct Told;
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("see above")
+    }
+}
+
+impl std::error::Error for Told {}
 
 /// The error with all its causes, separated by `: `.
 impl fmt::Display for Failure {

@@ -80,8 +80,10 @@ pub fn run_arguments<P: Program>(arguments: impl IntoIterator<Item = String>) ->
     match dispatch::<P>(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let message = format!("{}: error: {failure}\n", P::NAME);
-            std::io::stderr().write_all(message.as_bytes()).ok();
+            if !failure.is_told() {
+                let message = format!("{}: error: {failure}\n", P::NAME);
+                std::io::stderr().write_all(message.as_bytes()).ok();
+            }
             ExitCode::from(failure.exit_code)
         }
     }

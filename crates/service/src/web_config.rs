@@ -52,6 +52,20 @@ impl Web {
 }
 
 impl WebConfig {
+    /// Reads a file and the certificates that it names, as a server would, and says what it warns of. Blocks.
+    ///
+    /// # Errors
+    /// Where the file or what it names cannot be used.
+    pub fn check(path: &Path) -> Result<Vec<String>, Failure> {
+        let loaded = Document::load(path)?.read(Self::read)?;
+        if let Some(files) = &loaded.value.tls {
+            files
+                .server_config(loaded.value.http2)
+                .map_err(|error| Failure::usage(crate::failure::error_chain(&error)))?;
+        }
+        Ok(loaded.warnings.iter().map(ToString::to_string).collect())
+    }
+
     /// Reads the file's tree.
     pub fn read(root: &Node) -> Result<Self, Reported> {
         let map = root.map()?;

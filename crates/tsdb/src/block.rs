@@ -20,6 +20,7 @@ use sys::{Fs, ReadAt};
 
 use crate::chunk_handle::{ChunkHandle, ChunkSource};
 use crate::select::SourceSeries;
+use crate::stats::BlockInfo;
 use crate::{Error, Result, intervals};
 use index::IndexReader;
 use meta::BlockMeta;
@@ -86,6 +87,27 @@ impl Block {
             tombstones: RwLock::new(Arc::new(tombstones)),
             bytes,
         })
+    }
+
+    /// What the block says of itself.
+    pub(crate) fn info(&self) -> BlockInfo {
+        let (meta, stats, compaction) = (&self.meta, &self.meta.stats, &self.meta.compaction);
+        BlockInfo {
+            ulid: meta.ulid.clone(),
+            min_time: meta.min_time,
+            max_time: meta.max_time,
+            samples: stats.num_samples,
+            float_samples: stats.num_float_samples,
+            histogram_samples: stats.num_histogram_samples,
+            series: stats.num_series,
+            chunks: stats.num_chunks,
+            tombstones: self.tombstones().count(),
+            level: compaction.level,
+            sources: compaction.sources.clone(),
+            parents: compaction.parents.iter().map(|parent| parent.ulid.clone()).collect(),
+            hints: compaction.hints.clone(),
+            bytes: self.bytes,
+        }
     }
 
     /// The time range that the block is for; the end belongs to it.

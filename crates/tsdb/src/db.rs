@@ -2,7 +2,7 @@
 
 mod delete;
 mod maintain;
-mod open;
+pub(crate) mod open;
 mod query;
 
 pub use delete::SnapshotOptions;
@@ -203,26 +203,7 @@ impl Db {
 
     /// The blocks in use, in order of time.
     pub fn blocks(&self) -> Vec<BlockInfo> {
-        let info = |block: &Arc<Block>| {
-            let (meta, stats, compaction) = (&block.meta, &block.meta.stats, &block.meta.compaction);
-            BlockInfo {
-                ulid: meta.ulid.clone(),
-                min_time: meta.min_time,
-                max_time: meta.max_time,
-                samples: stats.num_samples,
-                float_samples: stats.num_float_samples,
-                histogram_samples: stats.num_histogram_samples,
-                series: stats.num_series,
-                chunks: stats.num_chunks,
-                tombstones: block.tombstones().count(),
-                level: compaction.level,
-                sources: compaction.sources.clone(),
-                parents: compaction.parents.iter().map(|parent| parent.ulid.clone()).collect(),
-                hints: compaction.hints.clone(),
-                bytes: block.bytes,
-            }
-        };
-        self.blocks.read().iter().map(info).collect()
+        self.blocks.read().iter().map(|block| block.info()).collect()
     }
 
     /// Writes a batch, and before it the series that are not in the log yet.

@@ -1,16 +1,19 @@
-//! `query instant` and `query range`.
+//! `query`.
 
-use std::time::Duration;
+mod analyze;
+mod shown;
 
 use clap::{Args, Subcommand, ValueEnum};
-use http_client::{ClientOptions, HttpClient, HttpClientConfig, Request, StatusCode, Url};
+use http_client::Url;
+use model::{TimestampMs, parse_duration_ms};
 use serde_json::Value;
 use service::Failure;
 
-use super::print;
+use super::client::{Client, ClientFlags, parse_server};
+use super::console::{FAILED, complain, now_ms, parse_time, print};
 
-const ANSWER_BYTES_MAX: u64 = 1 << 30;
-const TIMEOUT: Duration = Duration::from_secs(130);
+/// How far series and labels are looked for where no time is given: the original's.
+const WIDE_MS: i64 = 9999 * 3_600_000;
 
 /// `query`
 #[derive(Debug, Subcommand)]
@@ -18,6 +21,7 @@ pub enum QueryCommand {
     /// Evaluate an expression at one time
     Instant {
         /// The server's URL
+        #[arg(value_parser = parse_server)]
         server: Url,
         /// The expression
         expr: String,
@@ -25,34 +29,78 @@ pub enum QueryCommand {
         #[arg(long)]
         time: Option<String>,
         #[command(flatten)]
-        output: Output,
+        flags: QueryFlags,
     },
     /// Evaluate an expression over a range of time
     Range {
         /// The server's URL
+        #[arg(value_parser = parse_server)]
         server: Url,
         /// The expression
         expr: String,
-        /// From when, as seconds since the epoch or RFC 3339
+        /// From when, as seconds since the epoch or RFC 3339; 5 minutes before the end by default
         #[arg(long)]
-        start: String,
-        /// Until when
+        start: Option<String>,
+        /// Until when; now by default
         #[arg(long)]
-        end: String,
-        /// The step, such as 15s
-        #[arg(long, default_value = "1m")]
-        step: String,
+        end: Option<String>,
+        /// The step, such as 15s; a 250th of the range by default
+        #[arg(long, value_parser = step)]
+        step: Option<i64>,
         #[command(flatten)]
-        output: Output,
+        flags: QueryFlags,
     },
+    /// List series
+    Series {
+        /// The server's URL
+        #[arg(value_parser = parse_server)]
+        server: Url,
+        /// Selector of series; may be given several times
+        #[arg(long = "match", value_name = "SELECTOR", required = true)]
+        selectors: Vec<String>,
+        #[command(flatten)]
+        times: Times,
+        #[command(flatten)]
+        flags: QueryFlags,
+    },
+    /// List a label's values, or all label names where no label is given
+    Labels {
+        /// The server's URL
+        #[arg(value_parser = parse_server)]
+        server: Url,
+        /// The label
+        name: Option<String>,
+        /// Selector of series; may be given several times
+        #[arg(long = "match", value_name = "SELECTOR")]
+        selectors: Vec<String>,
+        #[command(flatten)]
+        times: Times,
+        #[command(flatten)]
+        flags: QueryFlags,
+    },
+    /// Show how many buckets of histograms are in use
+    Analyze(analyze::AnalyzeFlags),
 }
 
-/// How an answer is printed.
-#[derive(Args, Clone, Copy, Debug)]
-pub struct Output {
+/// Flags of all queries.
+#[derive(Args, Clone, Debug)]
+pub struct QueryFlags {
     /// Form of the answer
-    #[arg(long, short, default_value = "promql")]
-    output: Form,
+    #[arg(long = "format", short = 'o', alias = "output", default_value = "promql")]
+    form: Form,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+/// A range of time.
+#[derive(Args, Clone, Debug)]
+pub struct Times {
+    /// From when, as seconds since the epoch or RFC 3339
+    #[arg(long)]
+    start: Option<String>,
+    /// Until when
+    #[arg(long)]
+    end: Option<String>,
 }
 
 /// Forms of an answer.
@@ -64,84 +112,90 @@ pub(super) enum Form {
     Json,
 }
 
+fn step(text: &str) -> Result<i64, String> {
+    if let Some(seconds) = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && seconds.is_finite()) {
+        return Ok((seconds * 1000.0) as i64);
+    }
+    parse_duration_ms(text).map_err(|error| error.to_string())
+}
+
+/// A time in the form that the API takes.
+fn seconds(ms: TimestampMs) -> String {
+    format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
+}
+
+fn time_or(text: Option<&str>, what: &str, default: TimestampMs) -> Result<TimestampMs, Failure> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(default) };
+    parse_time(text).map_err(|failure| {
+        complain(&format!("error parsing {what}: {failure}\n"));
+        Failure::told(FAILED)
+    })
+}
+
 impl QueryCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (server, path, mut params, output) = match self {
-            Self::Instant { server, expr, time, output } => {
-                let mut params = vec![("query", expr)];
-                params.extend(time.map(|time| ("time", time)));
-                (server, "query", params, output)
+        match self {
+            Self::Instant { server, expr, time, flags } => {
+                let time = time_or(time.as_deref(), "evaluation time", now_ms())?;
+                let client = Client::new(server, &flags.client)?;
+                let params = [("query", expr), ("time", seconds(time))];
+                print_result(&client.ask("api/v1/query", &params).await?, flags.form)
             }
-            Self::Range { server, expr, start, end, step, output } => (
-                server,
-                "query_range",
-                vec![("query", expr), ("start", start), ("end", end), ("step", step)],
-                output,
-            ),
-        };
-        let data = ask(&server, path, &mut params).await?;
-        let text = match output.output {
-            Form::Json => format!("{}\n", data["result"]),
-            Form::Promql => lines(&data),
-        };
-        print(&text)
-    }
-}
-
-async fn ask(server: &Url, path: &str, params: &mut Vec<(&str, String)>) -> Result<Value, Failure> {
-    let mut url = server.clone();
-    url.set_path(&format!("{}/api/v1/{path}", server.path().trim_end_matches('/')));
-    for (name, value) in params.drain(..) {
-        url.query_pairs_mut().append_pair(name, &value);
-    }
-    let options = ClientOptions {
-        user_agent: concat!("watchbell-metrics/", env!("CARGO_PKG_VERSION")).to_owned(),
-        gzip: true,
-        ..ClientOptions::default()
-    };
-    let client = HttpClient::new(HttpClientConfig::default(), options).map_err(Failure::runtime)?;
-    let failed = |error: http_client::HttpClientError| Failure::runtime(error.chain());
-    let mut response = client.send(Request::get(url, TIMEOUT)).await.map_err(failed)?;
-    let status = response.status();
-    let mut body = Vec::new();
-    response.read_body(ANSWER_BYTES_MAX, &mut body).await.map_err(failed)?;
-    let mut answer: Value = serde_json::from_slice(&body).map_err(|error| {
-        let text = String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
-        Failure::runtime(format!("{status}: {error}: {text}"))
-    })?;
-    if status != StatusCode::OK || answer["status"] != "success" {
-        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-        return Err(Failure::runtime(format!("{}: {}", text("errorType"), text("error"))));
-    }
-    Ok(answer["data"].take())
-}
-
-/// One line a sample, as promtool prints them.
-fn lines(data: &Value) -> String {
-    let result = &data["result"];
-    let value = |point: &Value| format!("{} @[{}]", point[1].as_str().unwrap_or_default(), point[0]);
-    let empty = Vec::new();
-    let rows = result.as_array().unwrap_or(&empty);
-    match data["resultType"].as_str() {
-        Some("scalar") => format!("scalar: {}\n", value(result)),
-        Some("string") => format!("{}\n", value(result)),
-        Some("vector") => {
-            rows.iter().map(|row| format!("{} => {}\n", series(row), value(&row["value"]))).collect()
+            Self::Range { server, expr, start, end, step, flags } => {
+                let end = time_or(end.as_deref(), "end time", now_ms())?;
+                let start = time_or(start.as_deref(), "start time", end - 300_000)?;
+                if start >= end {
+                    complain("start time is not before end time\n");
+                    return Err(Failure::told(FAILED));
+                }
+                let default_step = ((end - start) / 250_000).max(1) * 1000;
+                let step = step.filter(|step| *step > 0).unwrap_or(default_step);
+                let client = Client::new(server, &flags.client)?;
+                let times = [("start", seconds(start)), ("end", seconds(end)), ("step", seconds(step))];
+                let params: Vec<_> = std::iter::once(("query", expr)).chain(times).collect();
+                print_result(&client.ask("api/v1/query_range", &params).await?, flags.form)
+            }
+            Self::Series { server, selectors, times, flags } => {
+                let client = Client::new(server, &flags.client)?;
+                let data = client.ask("api/v1/series", &times.params(selectors)?).await?;
+                print_list(&data, flags.form, shown::label_set)
+            }
+            Self::Labels { server, name, selectors, times, flags } => {
+                let client = Client::new(server, &flags.client)?;
+                let path = match &name {
+                    Some(name) => format!("api/v1/label/{name}/values"),
+                    None => "api/v1/labels".to_owned(),
+                };
+                let data = client.ask(&path, &times.params(selectors)?).await?;
+                print_list(&data, flags.form, |value| value.as_str().unwrap_or_default().to_owned())
+            }
+            Self::Analyze(flags) => flags.run().await,
         }
-        _ => rows
-            .iter()
-            .map(|row| {
-                let points = row["values"].as_array().unwrap_or(&empty);
-                let points: Vec<String> = points.iter().map(value).collect();
-                format!("{} =>\n{}\n", series(row), points.join("\n"))
-            })
-            .collect(),
     }
 }
 
-fn series(row: &Value) -> String {
-    let empty = serde_json::Map::new();
-    let labels = row["metric"].as_object().unwrap_or(&empty);
-    let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()));
-    model::Labels::from_pairs(pairs).to_string()
+impl Times {
+    fn params(&self, selectors: Vec<String>) -> Result<Vec<(&'static str, String)>, Failure> {
+        let now = now_ms();
+        let start = time_or(self.start.as_deref(), "start time", now - WIDE_MS)?;
+        let end = time_or(self.end.as_deref(), "end time", now + WIDE_MS)?;
+        let mut params = vec![("start", seconds(start)), ("end", seconds(end))];
+        params.extend(selectors.into_iter().map(|selector| ("match[]", selector)));
+        Ok(params)
+    }
+}
+
+fn print_result(data: &Value, form: Form) -> Result<(), Failure> {
+    print(&match form {
+        Form::Json => format!("{}\n", data["result"]),
+        Form::Promql => format!("{}\n", shown::result(data)),
+    })
+}
+
+fn print_list(data: &Value, form: Form, line: impl Fn(&Value) -> String) -> Result<(), Failure> {
+    let rows = data.as_array().into_iter().flatten();
+    print(&match form {
+        Form::Json => format!("{data}\n"),
+        Form::Promql => rows.map(|row| format!("{}\n", line(row))).collect(),
+    })
 }

@@ -35,12 +35,10 @@ impl PathAliases {
 /// With all errors of all files, each with its place.
 pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, Failure> {
     let path = &existing(path);
-    let document = Document::load(path)?;
-    let mut loaded = document.read(Config::read)?;
-    let mut warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    let Syntax { mut config, mut warnings, document } = load_syntax(path)?;
     let mut rule_files = Vec::new();
     let mut errors = Vec::new();
-    for pattern in &loaded.value.rule_files {
+    for pattern in &config.rule_files {
         let found = discovery::expand_glob(aliases.apply(pattern)).map_err(Failure::usage)?;
         if found.is_empty() {
             warnings.push(format!(
@@ -50,36 +48,63 @@ pub(crate) fn load(path: &Path, aliases: &PathAliases) -> Result<LoadedConfig, F
             ));
         }
         for file in found {
-            match rule_file::load(&file) {
-                Ok((rules, more)) => {
-                    rule_files.push(rules);
-                    warnings.extend(more);
+            match rule_file::load(&file, false) {
+                Ok(rules) => {
+                    rule_files.push(rules.file);
+                    warnings.extend(rules.warnings);
                 }
-                Err(more) => errors.extend(more),
+                Err(more) => errors.extend(more.lines),
             }
         }
     }
-    for pattern in loaded.value.scrape_config_files.clone() {
-        for file in discovery::expand_glob(&pattern).map_err(Failure::usage)? {
-            match load_jobs(&file, &loaded.value.global) {
-                Ok((jobs, more)) => {
-                    loaded.value.scrape_configs.extend(jobs);
-                    warnings.extend(more);
-                }
-                Err(failure) => errors.push(failure.to_string()),
-            }
-        }
-    }
-    if let Some(name) = repeated_job(&loaded.value.scrape_configs) {
-        errors.push(format!("{}: found multiple scrape configs with job name {name:?}", path.display()));
-    }
+    errors.extend(load_job_files(path, &mut config, &mut warnings)?);
     if !errors.is_empty() {
         return Err(Failure::usage(errors.join("\n")));
     }
     // A file that two patterns name counts once.
     rule_files.sort_by(|a, b| a.path.cmp(&b.path));
     rule_files.dedup_by(|a, b| a.path == b.path);
-    Ok(LoadedConfig { config: loaded.value, rule_files, warnings, yaml: document.to_masked_yaml() })
+    Ok(LoadedConfig { config, rule_files, warnings, yaml: document.to_masked_yaml() })
+}
+
+/// A configuration file by itself: no other file has been looked at.
+#[derive(Debug)]
+pub(crate) struct Syntax {
+    pub(crate) config: Config,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) document: Document,
+}
+
+/// Reads the file and nothing that it names. Blocks.
+pub(crate) fn load_syntax(path: &Path) -> Result<Syntax, Failure> {
+    let document = Document::load(&existing(path))?;
+    let loaded = document.read(Config::read)?;
+    let warnings = loaded.warnings.iter().map(ToString::to_string).collect();
+    Ok(Syntax { config: loaded.value, warnings, document })
+}
+
+/// Adds the jobs of `scrape_config_files` and returns what is wrong with them. Blocks.
+pub(crate) fn load_job_files(
+    path: &Path,
+    config: &mut Config,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    let mut errors = Vec::new();
+    for pattern in config.scrape_config_files.clone() {
+        for file in discovery::expand_glob(&pattern).map_err(Failure::usage)? {
+            match load_jobs(&file, &config.global) {
+                Ok((jobs, more)) => {
+                    config.scrape_configs.extend(jobs);
+                    warnings.extend(more);
+                }
+                Err(failure) => errors.push(failure.to_string()),
+            }
+        }
+    }
+    if let Some(name) = repeated_job(&config.scrape_configs) {
+        errors.push(format!("{}: found multiple scrape configs with job name {name:?}", path.display()));
+    }
+    Ok(errors)
 }
 
 /// The jobs of one of `scrape_config_files`; paths in it start at its directory.

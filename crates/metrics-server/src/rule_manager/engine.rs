@@ -29,24 +29,7 @@ impl Engine for RuleEngine {
             .engine
             .instant(&self.ctx, &*self.db, expr, at_ms)
             .map_err(|error| service::error_chain(&error))?;
-        match result.value {
-            Value::Scalar { value, .. } => Ok(vec![(Labels::empty(), RuleValue::Float(value))]),
-            Value::Vector(samples) => Ok(samples
-                .into_iter()
-                .map(|sample| {
-                    let value = match sample.value {
-                        SampleValue::Float(value) => RuleValue::Float(value),
-                        SampleValue::Histogram(histogram) => {
-                            RuleValue::Histogram(Box::new((*histogram).clone()))
-                        }
-                    };
-                    (sample.labels, value)
-                })
-                .collect()),
-            Value::String { .. } | Value::Matrix(_) => {
-                Err("rule result is not a vector or scalar".to_owned())
-            }
-        }
+        results(result.value)
     }
 
     fn for_states(
@@ -78,5 +61,23 @@ impl Engine for RuleEngine {
             }
         }
         Ok(states)
+    }
+}
+
+/// What a rule makes of a query's result.
+pub(crate) fn results(value: Value) -> Result<Vec<(Labels, RuleValue)>, String> {
+    match value {
+        Value::Scalar { value, .. } => Ok(vec![(Labels::empty(), RuleValue::Float(value))]),
+        Value::Vector(samples) => Ok(samples
+            .into_iter()
+            .map(|sample| {
+                let value = match sample.value {
+                    SampleValue::Float(value) => RuleValue::Float(value),
+                    SampleValue::Histogram(histogram) => RuleValue::Histogram(Box::new((*histogram).clone())),
+                };
+                (sample.labels, value)
+            })
+            .collect()),
+        Value::String { .. } | Value::Matrix(_) => Err("rule result is not a vector or scalar".to_owned()),
     }
 }

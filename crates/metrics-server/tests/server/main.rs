@@ -9,3 +9,4 @@ mod otlp;
 mod process;
 mod remote_storage;
 mod remote_write;
+mod tools;

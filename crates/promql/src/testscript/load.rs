@@ -143,7 +143,11 @@ fn signed_duration(text: &str) -> Option<(i64, &str)> {
 
 /// A histogram with the counter reset hint that a store would return it with: it knows that there was no reset within a
 /// chunk, and starts a new chunk wherever there was one, or where the layout has changed.
-fn as_stored(store: &MemoryReader, labels: &Labels, histogram: &Arc<FloatHistogram>) -> Arc<FloatHistogram> {
+pub(super) fn as_stored(
+    store: &MemoryReader,
+    labels: &Labels,
+    histogram: &Arc<FloatHistogram>,
+) -> Arc<FloatHistogram> {
     let hint = histogram.counter_reset_hint;
     if hint == CounterResetHint::Gauge {
         return Arc::clone(histogram);

@@ -21,12 +21,22 @@ use crate::wal::writer::create_dir_durably;
 use crate::{Error, Result};
 
 /// Damaged files are kept here; no reader looks into it.
-pub(super) const ASIDE_DIR: &str = "x-damaged";
+pub(crate) const ASIDE_DIR: &str = "x-damaged";
 pub(super) const LOCK_FILE: &str = "lock";
 /// Directories with these ends were being made or deleted when the process ended.
 const LEFTOVERS: [&str; 3] = [".tmp-for-creation", ".tmp-for-deletion", ".tmp"];
 
 pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> Result<Db> {
+    open_with_blocks(dir, None, options, environment)
+}
+
+/// The same with the blocks of another directory, which is left as it is.
+pub(crate) fn open_with_blocks(
+    dir: &Path,
+    blocks_dir: Option<&Path>,
+    options: DbOptions,
+    environment: Environment,
+) -> Result<Db> {
     options.validate()?;
     let Environment { fs, clock, counters, progress } = environment;
     let started = clock.monotonic();
@@ -42,7 +52,10 @@ pub(super) fn open(dir: &Path, options: DbOptions, environment: Environment) -> 
     };
     remove_leftovers(&*fs, dir)?;
     let aside = dir.join(ASIDE_DIR);
-    let blocks = open_blocks(&*fs, dir, &counters)?;
+    let blocks = match blocks_dir {
+        Some(blocks_dir) => list_blocks(&*fs, blocks_dir, &counters)?.0,
+        None => open_blocks(&*fs, dir, &counters)?,
+    };
     // Blocks of late samples overlap the head, so they say nothing of where it begins.
     let in_order = blocks.iter().filter(|block| !block.meta.is_late());
     let min_valid_time = in_order.map(|block| block.meta.max_time).max().unwrap_or(i64::MIN);
@@ -114,6 +127,17 @@ fn remove_leftovers(fs: &dyn Fs, dir: &Path) -> Result<()> {
 
 /// Opens all blocks in order of time. One that cannot be opened stays where it is, is counted and told.
 pub(crate) fn open_blocks(fs: &dyn Fs, dir: &Path, counters: &Counters) -> Result<Vec<Arc<Block>>> {
+    let (blocks, superseded) = list_blocks(fs, dir, counters)?;
+    for block in superseded {
+        fs.remove_dir_all(&block.dir).map_err(Error::io("remove", &block.dir))?;
+    }
+    Ok(blocks)
+}
+
+/// Blocks in use in order of time, and those whose deletion did not come about.
+type Listed = (Vec<Arc<Block>>, Vec<Arc<Block>>);
+
+fn list_blocks(fs: &dyn Fs, dir: &Path, counters: &Counters) -> Result<Listed> {
     let mut blocks = Vec::new();
     for entry in fs.read_dir(dir).map_err(Error::io("list", dir))? {
         if !entry.is_dir || !is_ulid(&entry.name) {
@@ -136,9 +160,6 @@ pub(crate) fn open_blocks(fs: &dyn Fs, dir: &Path, counters: &Counters) -> Resul
     let (gone, mut blocks): (Vec<_>, Vec<_>) = blocks
         .into_iter()
         .partition(|block| parents.contains(&block.meta.ulid) || block.meta.compaction.deletable);
-    for block in gone {
-        fs.remove_dir_all(&block.dir).map_err(Error::io("remove", &block.dir))?;
-    }
     blocks.sort_by_key(|block| (block.meta.min_time, block.meta.max_time));
-    Ok(blocks)
+    Ok((blocks, gone))
 }
