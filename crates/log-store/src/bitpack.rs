@@ -46,6 +46,12 @@ impl<'a> Packed<'a> {
         debug_assert!(idx < self.len, "index beyond the packed values");
         let bit = idx * self.width as usize;
         let from = bit / 8;
+        // Eight bytes hold it, wherever it begins in the first of them.
+        if self.width <= 57
+            && let Some(bytes) = self.bytes.get(from..).and_then(|rest| rest.first_chunk::<8>())
+        {
+            return u64::from_le_bytes(*bytes) >> (bit % 8) & ((1 << self.width) - 1);
+        }
         let mut window = [0u8; 16];
         let available = self.bytes.len().saturating_sub(from).min(9);
         window[..available].copy_from_slice(&self.bytes[from..from + available]);

@@ -1,9 +1,10 @@
 //! Fields of structured lines from templates and columns: a template says where a field's value stands, columns say what it is.
 
+use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use log_storage_api::{FieldColumn, FieldFinder, FieldVerdict};
 use parking_lot::RwLock;
 
@@ -16,8 +17,6 @@ const SHAPES_MAX: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct FieldLookup {
     pub(crate) finder: Arc<dyn FieldFinder>,
-    /// Whether columns are wanted of all fields, or of those alone that filters look at.
-    pub(crate) wants_all: bool,
     known: RwLock<HashMap<u64, Arc<ShapeFields>>>,
 }
 
@@ -42,13 +41,8 @@ pub(crate) enum FieldPart {
 }
 
 impl FieldLookup {
-    pub(crate) fn new(finder: &Arc<dyn FieldFinder>, wants_all: bool) -> Self {
-        Self { finder: Arc::clone(finder), wants_all, known: RwLock::default() }
-    }
-
-    /// Whether a field's column is of use.
-    pub(crate) fn wants(&self, field: usize) -> bool {
-        self.wants_all || self.finder.filters().contains(&field)
+    pub(crate) fn new(finder: &Arc<dyn FieldFinder>) -> Self {
+        Self { finder: Arc::clone(finder), known: RwLock::default() }
     }
 
     pub(crate) fn of_shape(&self, shape: &Shape) -> Arc<ShapeFields> {
@@ -114,6 +108,29 @@ impl FieldLookup {
     }
 }
 
+impl FieldLookup {
+    /// Applies one filter: rows that it cannot tell anything of are moved to `unsure`.
+    pub(crate) fn filter_by(
+        &self,
+        filter: usize,
+        column: &FieldColumn,
+        rows: &mut Vec<u32>,
+        unsure: &mut Vec<u32>,
+    ) {
+        let verdict = |value: &Option<String>| self.finder.verdict(filter, value.as_deref());
+        let verdicts: Vec<FieldVerdict> = column.values.iter().map(verdict).collect();
+        let mut idx = column.idx.iter();
+        rows.retain(|row| match idx.next().and_then(|idx| verdicts.get(*idx as usize)) {
+            Some(FieldVerdict::Passes) => true,
+            Some(FieldVerdict::Fails) => false,
+            Some(FieldVerdict::Unsure) | None => {
+                unsure.push(*row);
+                false
+            }
+        });
+    }
+}
+
 fn retain(values: &mut Vec<u32>, kept: &[bool]) {
     let mut kept = kept.iter();
     values.retain(|_| kept.next() == Some(&true));
@@ -148,25 +165,32 @@ fn field_place(sample: &str, varying: &[Range<usize>], place: Option<Range<usize
 #[derive(Debug, Default)]
 pub(crate) struct FieldColumnBuilder {
     column: FieldColumn,
-    known: HashMap<String, u32>,
+    /// The numbers of values, by the values' hash.
+    known: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     missing: Option<u32>,
 }
 
 impl FieldColumnBuilder {
     /// The number of a value.
     pub(crate) fn number(&mut self, value: Option<&str>) -> u32 {
-        let next = self.column.values.len() as u32;
+        let values = &mut self.column.values;
+        let next = values.len() as u32;
         let Some(value) = value else {
             if self.missing.is_none() {
-                self.column.values.push(None);
+                values.push(None);
             }
             return *self.missing.get_or_insert(next);
         };
-        if let Some(known) = self.known.get(value) {
+        let hash = self.hasher.hash_one(value);
+        if let Some(known) = self.known.find(hash, |idx| values[*idx as usize].as_deref() == Some(value)) {
             return *known;
         }
-        self.column.values.push(Some(value.to_owned()));
-        self.known.insert(value.to_owned(), next);
+        values.push(Some(value.to_owned()));
+        let hasher = &self.hasher;
+        self.known.insert_unique(hash, next, |idx| {
+            hasher.hash_one(values[*idx as usize].as_deref().unwrap_or_default())
+        });
         next
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn scan(
     ctx.check()?;
     let (sources, deletions) = find_sources(store, ctx, &[&scan.matchers], scan.start, scan.end)?;
     let filters = LineFilters::new(&scan.line_filters);
-    let fields = scan.fields.as_ref().map(|finder| FieldLookup::new(finder, scan.wants_fields));
+    let fields = scan.fields.as_ref().map(FieldLookup::new);
     let plan = Plan { store, ctx, scan, filters, fields, deletions };
     let mut stats = ScanStats::default();
     match (scan.count, scan.limit) {
@@ -167,8 +167,12 @@ impl Plan<'_> {
         if let Some(lookup) = &self.fields
             && !rows.is_empty()
         {
-            fields = open.fields(&rows, lookup)?;
-            lookup.filter(&mut rows, &mut fields);
+            if self.scan.wants_fields {
+                fields = open.fields(&rows, lookup)?;
+                lookup.filter(&mut rows, &mut fields);
+            } else {
+                open.filter_fields(&mut rows, lookup)?;
+            }
         }
         if !rows.is_empty() && self.scan.count.is_none() {
             // Loaded now, so that damage is found while the block can still be left out.
@@ -177,9 +181,6 @@ impl Plan<'_> {
         if self.scan.direction == Direction::Backward {
             rows.reverse();
             fields.iter_mut().for_each(|column| column.idx.reverse());
-        }
-        if !self.scan.wants_fields {
-            fields.clear();
         }
         Ok((rows, fields))
     }

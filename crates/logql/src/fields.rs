@@ -1,4 +1,4 @@
-//! Fields of JSON and logfmt lines as a store can answer them: from what its lines have in common, without putting lines
+//! Fields of JSON and logfmt lines, and captures of patterns, as a store can answer them: from what its lines have in common, without putting lines
 //! together.
 
 use std::ops::Range;
@@ -8,13 +8,14 @@ use logql_syntax::{Stage, StageKind};
 
 use crate::LogqlError;
 use crate::line_labels::{ERROR_DETAILS_LABEL, ERROR_LABEL};
-use crate::pipeline::{CompiledLabelFilter, LogfmtDecoder, flatten_json, sanitize_into};
+use crate::pipeline::{CompiledLabelFilter, LogfmtDecoder, PatternStage, flatten_json, sanitize_into};
 
 /// How a line is parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Format {
     Json,
     Logfmt,
+    Pattern(PatternStage),
 }
 
 /// The parser at the start of a pipeline, and the filters behind it that look at one field each.
@@ -38,6 +39,7 @@ impl Fields {
             StageKind::Logfmt { strict: false, keep_empty: false, fields } if fields.is_empty() => {
                 Format::Logfmt
             }
+            StageKind::Pattern(text) => Format::Pattern(PatternStage::new(text)?),
             _ => return Ok(None),
         };
         let (names, filters, filter_fields) = (Vec::new(), Vec::new(), Vec::new());
@@ -139,6 +141,20 @@ impl Fields {
             }
         }
     }
+
+    fn find_pattern(
+        &self,
+        pattern: &PatternStage,
+        line: &str,
+        varying: &[Range<usize>],
+    ) -> Option<Vec<Option<Range<usize>>>> {
+        let mut found = vec![None; self.names.len()];
+        if !pattern.is_fixed(line, varying) {
+            return None;
+        }
+        pattern.places(line, |name, place| self.take(&mut found, name, &place));
+        Some(found)
+    }
 }
 
 impl FieldFinder for Fields {
@@ -148,9 +164,10 @@ impl FieldFinder for Fields {
 
     fn find(&self, line: &str, varying: &[Range<usize>]) -> Option<Vec<Option<Range<usize>>>> {
         let mut values = Vec::new();
-        let found = match self.format {
+        let found = match &self.format {
             Format::Json => self.find_json(line, &mut values),
             Format::Logfmt => self.find_logfmt(line, &mut values),
+            Format::Pattern(pattern) => return self.find_pattern(pattern, line, varying),
         }?;
         // What varies within values cannot change how a line is read; in keys or between pairs it can.
         let is_inside = |place: &Range<usize>| {
@@ -169,66 +186,4 @@ impl FieldFinder for Fields {
 }
 
 #[cfg(test)]
-mod tests {
-    use logql_syntax::parse_log;
-
-    use super::*;
-
-    fn fields(query: &str, names: &[&str]) -> Fields {
-        let log = parse_log(query).expect(query);
-        let stages: Vec<&Stage> = log.stages.iter().collect();
-        let mut fields = Fields::of(&stages).expect(query).expect("a parser");
-        for name in names {
-            fields.field(name);
-        }
-        fields
-    }
-
-    #[test]
-    fn values_are_found_where_they_stand() {
-        for (query, line, expected) in [
-            ("{a=\"b\"} | json", r#"{"x":1,"y":"two"}"#, Some([Some("1"), Some("two")])),
-            ("{a=\"b\"} | json", r#"{"y":null,"n":[1,2]}"#, Some([None, None])),
-            ("{a=\"b\"} | json", r#"{"x":1,"x":2}"#, Some([Some("1"), None])),
-            ("{a=\"b\"} | json", r#"{"y":"a\"b"}"#, None),
-            ("{a=\"b\"} | json", "no json", None),
-            ("{a=\"b\"} | logfmt", "x=5 y=\"a b\" z", Some([Some("5"), Some("a b")])),
-            ("{a=\"b\"} | logfmt", "x= y=1 y=2", Some([None, Some("1")])),
-            ("{a=\"b\"} | logfmt", "y=\"a\\\"b\"", None),
-        ] {
-            let found = fields(query, &["x", "y"]).find(line, &[]);
-            let texts = found.map(|found| found.into_iter().map(|p| p.map(|p| &line[p])).collect::<Vec<_>>());
-            assert_eq!(texts, expected.map(|expected| expected.to_vec()), "{line}");
-        }
-    }
-
-    #[test]
-    fn what_varies_outside_of_values_cannot_be_told() {
-        let is_told = |query: &str, line: &str, varying: &[(usize, usize)]| {
-            let varying: Vec<_> = varying.iter().map(|(start, end)| *start..*end).collect();
-            fields(query, &["x"]).find(line, &varying).is_some()
-        };
-        let (json, line) = ("{a=\"b\"} | json", r#"{"x1":1,"x":[7]}"#);
-        assert!(is_told(json, line, &[(6, 7)]) && is_told(json, line, &[(6, 7), (13, 14)]));
-        assert!(!is_told(json, line, &[(3, 4)]));
-        let (logfmt, line) = ("{a=\"b\"} | logfmt", "took 12 x=1");
-        assert!(is_told(logfmt, line, &[(10, 11)]) && !is_told(logfmt, line, &[(5, 7), (10, 11)]));
-    }
-
-    #[test]
-    fn filters_judge_values_until_one_cannot_tell() {
-        let fields = fields("{a=\"b\"} | json | x > 5 | y=\"z\" | line_format \"q\"", &[]);
-        assert!(!fields.is_all);
-        assert_eq!(fields.filters(), [0, 1]);
-        for (filter, value, expected) in [
-            (0, Some("6"), FieldVerdict::Passes),
-            (0, Some("5"), FieldVerdict::Fails),
-            (0, None, FieldVerdict::Fails),
-            (0, Some("many"), FieldVerdict::Unsure),
-            (1, Some("z"), FieldVerdict::Passes),
-            (1, None, FieldVerdict::Fails),
-        ] {
-            assert_eq!(fields.verdict(filter, value), expected, "{filter} {value:?}");
-        }
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
 //! Log queries: lines in order of time.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use log_storage_api::{Direction, LogReader, LogScan, SinkFlow};
 use logql_syntax::LogExpr;
 use model::{Labels, TimestampNs};
@@ -190,7 +191,9 @@ pub struct ResultStream {
 pub struct StreamCollector {
     keeps_apart: bool,
     streams: Vec<ResultStream>,
-    index: HashMap<Pairs, usize>,
+    /// Numbers of streams by the hash of their labels.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     memory: Reservation,
 }
 
@@ -207,7 +210,32 @@ impl StreamCollector {
 
     fn new(ctx: &RequestContext, keeps_apart: bool) -> Result<Self, LogqlError> {
         let memory = ctx.memory.reserve(0)?;
-        Ok(Self { keeps_apart, streams: Vec::new(), index: HashMap::new(), memory })
+        let (index, hasher) = (HashTable::new(), DefaultHashBuilder::default());
+        Ok(Self { keeps_apart, streams: Vec::new(), index, hasher, memory })
+    }
+
+    /// The stream with these labels, and how much memory it takes where it is new.
+    fn stream_of(&mut self, labels: &[(&str, &str)]) -> (usize, usize) {
+        let hash = self.hasher.hash_one(labels);
+        let is_own = |own: &Pairs| {
+            own.len() == labels.len()
+                && own.iter().zip(labels).all(|(own, label)| own.0 == label.0 && own.1 == label.1)
+        };
+        if let Some(idx) = self.index.find(hash, |idx| is_own(&self.streams[*idx as usize].labels)) {
+            return (*idx as usize, 0);
+        }
+        let idx = self.streams.len();
+        let own: Pairs =
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let bytes = pair_bytes(&own) + 256;
+        self.streams.push(ResultStream { labels: own, entries: Vec::new() });
+        let (streams, hasher) = (&self.streams, &self.hasher);
+        self.index.insert_unique(hash, idx as u32, |idx| {
+            let labels = &streams[*idx as usize].labels;
+            let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            hasher.hash_one(labels.as_slice())
+        });
+        (idx, bytes)
     }
 
     /// The streams, sorted by their labels.
@@ -217,9 +245,12 @@ impl StreamCollector {
     }
 }
 
+fn pair_bytes(pairs: &Pairs) -> usize {
+    pairs.iter().map(|(name, value)| name.len() + value.len() + 64).sum()
+}
+
 impl EntrySink for StreamCollector {
     fn entry(&mut self, entry: &MatchedEntry<'_>) -> Result<SinkFlow, LogqlError> {
-        let mut labels: Pairs = Vec::new();
         let mut result = ResultEntry {
             timestamp: entry.timestamp,
             line: entry.line.to_owned(),
@@ -228,32 +259,23 @@ impl EntrySink for StreamCollector {
         };
         let push =
             |pairs: &mut Pairs, name: &str, value: &str| pairs.push((name.to_owned(), value.to_owned()));
-        if self.keeps_apart {
+        let (idx, taken) = if self.keeps_apart {
+            let mut labels: Pairs = Vec::new();
             entry.for_each_stream_label(|name, value| push(&mut labels, name, value));
             entry.for_each_metadata(|name, value| push(&mut result.structured_metadata, name, value));
             entry.for_each_parsed(|name, value| push(&mut result.parsed, name, value));
             result.structured_metadata.sort();
             result.parsed.sort();
+            let labels: Vec<_> = labels.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            self.stream_of(&labels)
         } else {
             let mut merged = Vec::new();
             entry.merged(&mut merged);
-            merged.iter().for_each(|(name, value)| push(&mut labels, name, value));
-        }
-        let pair_bytes = |pairs: &Pairs| pairs.iter().map(|(n, v)| n.len() + v.len() + 64).sum::<usize>();
+            self.stream_of(&merged)
+        };
         let own =
             entry.line.len() + 128 + pair_bytes(&result.structured_metadata) + pair_bytes(&result.parsed);
-        let idx = match self.index.get(&labels) {
-            Some(idx) => {
-                self.memory.grow(own as u64)?;
-                *idx
-            }
-            None => {
-                self.memory.grow((own + 2 * pair_bytes(&labels) + 256) as u64)?;
-                self.index.insert(labels.clone(), self.streams.len());
-                self.streams.push(ResultStream { labels, entries: Vec::new() });
-                self.streams.len() - 1
-            }
-        };
+        self.memory.grow((own + taken) as u64)?;
         self.streams[idx].entries.push(result);
         Ok(SinkFlow::Continue)
     }

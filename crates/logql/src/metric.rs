@@ -3,9 +3,13 @@
 mod answer;
 mod binary;
 mod columns;
+mod fold;
 mod label_replace;
 mod range_aggregation;
 mod range_functions;
+mod samples;
+mod series_set;
+mod step_values;
 mod vector_aggregation;
 mod windows;
 
@@ -19,6 +23,8 @@ use crate::scan::QueryStats;
 
 pub(crate) use answer::answer;
 pub use answer::{MetricAnswer, Point, QuerySeries};
+use range_aggregation::Wanted;
+use step_values::StepValues;
 
 /// The most steps of a query: what a server allows is less.
 const STEPS_MAX: u64 = 1_000_000;
@@ -67,11 +73,11 @@ impl Steps {
     }
 }
 
-/// A series with a value, or none, at every step.
+/// A series, with values at some steps.
 #[derive(Clone, Debug)]
 pub(crate) struct StepSeries {
     pub(crate) labels: Labels,
-    pub(crate) values: Vec<Option<f64>>,
+    pub(crate) values: StepValues,
 }
 
 /// What a node answers.
@@ -111,12 +117,12 @@ impl<'a> Evaluator<'a> {
         match &expr.kind {
             MetricKind::Literal(value) => Ok(Value::Scalar(*value)),
             MetricKind::Vector(value) => {
-                let series =
-                    StepSeries { labels: Labels::empty(), values: vec![Some(*value); self.steps.count] };
+                let values = StepValues::filled(*value, self.steps.count);
+                let series = StepSeries { labels: Labels::empty(), values };
                 Ok(Value::Vector { series: vec![series], ranked: false })
             }
             MetricKind::RangeAggregation(aggregation) => {
-                let series = self.range_aggregation(aggregation, None)?;
+                let series = self.range_aggregation(aggregation, Wanted::Series)?;
                 Ok(Value::Vector { series, ranked: false })
             }
             MetricKind::VectorAggregation(aggregation) => self.vector_aggregation(aggregation),
@@ -133,9 +139,9 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Takes memory for `series` series more.
-    pub(crate) fn charge_series(&mut self, series: usize) -> Result<(), LogqlError> {
-        let bytes = series.saturating_mul(self.steps.count * size_of::<Option<f64>>() + 128);
+    /// Takes memory for series more.
+    pub(crate) fn charge_series(&mut self, series: &[StepSeries]) -> Result<(), LogqlError> {
+        let bytes: usize = series.iter().map(|series| series.values.heap_bytes() + 128).sum();
         self.memory.grow(bytes as u64)?;
         Ok(())
     }
@@ -143,7 +149,7 @@ impl<'a> Evaluator<'a> {
     fn charge_like(&mut self, value: &Value) -> Result<(), LogqlError> {
         match value {
             Value::Scalar(_) => Ok(()),
-            Value::Vector { series, .. } => self.charge_series(series.len()),
+            Value::Vector { series, .. } => self.charge_series(series),
         }
     }
 }

@@ -31,7 +31,7 @@ use json::JsonStage;
 pub(crate) use json::flatten as flatten_json;
 pub(crate) use logfmt::Decoder as LogfmtDecoder;
 use logfmt::LogfmtStage;
-use pattern::PatternStage;
+pub(crate) use pattern::PatternStage;
 use regexp::RegexpStage;
 use select::SelectStage;
 

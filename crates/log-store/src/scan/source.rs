@@ -287,16 +287,52 @@ impl OpenSource {
         rows: &[u32],
         lookup: &FieldLookup,
     ) -> std::result::Result<Vec<FieldColumn>, BlockError> {
-        let mut wanted = Vec::new();
-        for (field, name) in lookup.finder.names().iter().enumerate() {
-            let is_free = self.stream.labels.get(name).is_none() && !self.has_metadata(name)?;
-            wanted.push(is_free && lookup.wants(field));
+        let names = lookup.finder.names().iter();
+        let wanted = names.map(|name| self.is_free(name)).collect::<std::result::Result<Vec<_>, _>>()?;
+        self.columns(lookup, &wanted, rows)
+    }
+
+    /// Takes out the rows that the query's filters surely drop. Each looks at those alone that the ones before it have left.
+    pub(super) fn filter_fields(
+        &self,
+        rows: &mut Vec<u32>,
+        lookup: &FieldLookup,
+    ) -> std::result::Result<(), BlockError> {
+        let names = lookup.finder.names();
+        let mut unsure = Vec::new();
+        for (filter, field) in lookup.finder.filters().iter().enumerate() {
+            if rows.is_empty() || !self.is_free(&names[*field])? {
+                // What this filter does cannot be told, nor what those behind it see.
+                break;
+            }
+            let mut wanted = vec![false; names.len()];
+            wanted[*field] = true;
+            let columns = self.columns(lookup, &wanted, rows)?;
+            lookup.filter_by(filter, &columns[*field], rows, &mut unsure);
         }
+        if !unsure.is_empty() {
+            rows.append(&mut unsure);
+            rows.sort_unstable();
+        }
+        Ok(())
+    }
+
+    /// Whether a field has its name to itself.
+    fn is_free(&self, name: &str) -> std::result::Result<bool, BlockError> {
+        Ok(self.stream.labels.get(name).is_none() && !self.has_metadata(name)?)
+    }
+
+    fn columns(
+        &self,
+        lookup: &FieldLookup,
+        wanted: &[bool],
+        rows: &[u32],
+    ) -> std::result::Result<Vec<FieldColumn>, BlockError> {
         match &self.content {
-            Content::Block(block) => block.lines()?.fields(lookup, &wanted, rows),
+            Content::Block(block) => block.lines()?.fields(lookup, wanted, rows),
             Content::Sorted(_) | Content::Unsorted(..) => {
                 let line = |row: &u32| self.page_row(*row as usize).map_or("", |(page, row)| page.line(row));
-                Ok(fields_of_lines(lookup, &wanted, &rows.iter().map(line)))
+                Ok(fields_of_lines(lookup, wanted, &rows.iter().map(line)))
             }
         }
     }

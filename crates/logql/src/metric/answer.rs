@@ -2,6 +2,7 @@
 
 use model::{Labels, TimestampMs};
 
+use super::step_values::StepValues;
 use super::{StepSeries, Steps, Value};
 use crate::LogqlError;
 
@@ -41,12 +42,13 @@ pub(crate) fn answer(value: Value, steps: Steps, series_max: usize) -> Result<Me
         Value::Scalar(value) if steps.is_instant => {
             return Ok(MetricAnswer::Scalar(Point { timestamp: millis(0), value }));
         }
-        Value::Scalar(value) => {
-            (vec![StepSeries { labels: Labels::empty(), values: vec![Some(value); steps.count] }], false)
-        }
+        Value::Scalar(value) => (
+            vec![StepSeries { labels: Labels::empty(), values: StepValues::filled(value, steps.count) }],
+            false,
+        ),
         Value::Vector { series, ranked } => (series, ranked),
     };
-    series.retain(|series| series.values.iter().any(Option::is_some));
+    series.retain(|series| !series.values.is_empty());
     if series_max > 0 && series.len() > series_max {
         return Err(LogqlError::TooManySeries { limit: series_max });
     }
@@ -54,20 +56,18 @@ pub(crate) fn answer(value: Value, steps: Steps, series_max: usize) -> Result<Me
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
     }
     if steps.is_instant {
-        let point = |value: &Option<f64>| value.map(|value| Point { timestamp: millis(0), value });
+        let point = |value: f64| Point { timestamp: millis(0), value };
         let vector = series
             .into_iter()
-            .filter_map(|series| Some((series.labels, series.values.first().and_then(point)?)))
+            .filter_map(|series| Some((series.labels, point(series.values.get(0)?))))
             .collect();
         return Ok(MetricAnswer::Vector(vector));
     }
     let matrix = series
         .into_iter()
         .map(|series| {
-            let points = series.values.iter().enumerate();
-            let points = points
-                .filter_map(|(idx, value)| value.map(|value| Point { timestamp: millis(idx), value }))
-                .collect();
+            let points = series.values.iter();
+            let points = points.map(|(idx, value)| Point { timestamp: millis(idx), value }).collect();
             QuerySeries { labels: series.labels, points }
         })
         .collect();

@@ -7,6 +7,7 @@ use model::Labels;
 use resources::RequestContext;
 use vector_ops::{Include, MatchPlan, Matching, result_labels};
 
+use super::step_values::StepValues;
 use super::{StepSeries, Value};
 use crate::LogqlError;
 
@@ -101,9 +102,7 @@ fn apply(binary: &BinaryExpr, left: f64, right: f64, kept: f64) -> Option<f64> {
 
 fn with_scalar(mut series: Vec<StepSeries>, combine: impl Fn(f64) -> Option<f64>) -> Vec<StepSeries> {
     for series in &mut series {
-        for value in &mut series.values {
-            *value = value.and_then(&combine);
-        }
+        series.values.update(|_, value| combine(value));
     }
     series
 }
@@ -158,18 +157,19 @@ impl PairedKey<'_> {
         matching: &Matching,
         out: &mut Vec<StepSeries>,
     ) -> Result<(), LogqlError> {
-        let steps = self.many[self.many_members[0]].values.len();
-        let mut results: HashMap<(usize, usize), Vec<Option<f64>>> = HashMap::new();
+        let steps = self.one_members.iter().map(|idx| self.one[*idx].values.end()).max().unwrap_or(0);
+        let mut results: HashMap<(usize, usize), StepValues> = HashMap::new();
         for step in 0..steps {
-            let mut present = self.one_members.iter().filter(|idx| self.one[**idx].values[step].is_some());
+            let mut present =
+                self.one_members.iter().filter(|idx| self.one[**idx].values.get(step).is_some());
             let Some(one_idx) = present.next().copied() else { continue };
             if present.next().is_some() {
                 return Err(LogqlError::Matching(MANY_TO_MANY));
             }
-            let Some(one_value) = self.one[one_idx].values[step] else { continue };
+            let Some(one_value) = self.one[one_idx].values.get(step) else { continue };
             let mut seen = false;
             for many_idx in self.many_members {
-                let Some(many_value) = self.many[*many_idx].values[step] else { continue };
+                let Some(many_value) = self.many[*many_idx].values.get(step) else { continue };
                 if one_to_one && seen {
                     return Err(LogqlError::Matching(MANY_TO_ONE));
                 }
@@ -180,8 +180,7 @@ impl PairedKey<'_> {
                     apply(self.binary, many_value, one_value, many_value)
                 };
                 if value.is_some() {
-                    let values = results.entry((*many_idx, one_idx)).or_insert_with(|| vec![None; steps]);
-                    values[step] = value;
+                    *results.entry((*many_idx, one_idx)).or_default().slot(step) = value;
                 }
             }
         }
@@ -212,16 +211,12 @@ fn set_operation(
     let plan = MatchPlan::new(matching, left.iter().map(|s| &s.labels), right.iter().map(|s| &s.labels));
     let (left_of, right_of) = (by_key(&plan.left, plan.keys.len()), by_key(&plan.right, plan.keys.len()));
     let has = |side: &[StepSeries], members: &[usize], step: usize| {
-        members.iter().any(|idx| side[*idx].values[step].is_some())
+        members.iter().any(|idx| side[*idx].values.get(step).is_some())
     };
     if op == BinaryOp::Or {
         for (idx, series) in right.iter_mut().enumerate() {
             let members = &left_of[plan.right[idx] as usize];
-            for (step, value) in series.values.iter_mut().enumerate() {
-                if has(&left, members, step) {
-                    *value = None;
-                }
-            }
+            series.values.update(|step, value| (!has(&left, members, step)).then_some(value));
         }
         left.append(&mut right);
         return merge_equal(left, false);
@@ -229,11 +224,7 @@ fn set_operation(
     let keeps_present = op == BinaryOp::And;
     for (idx, series) in left.iter_mut().enumerate() {
         let members = &right_of[plan.left[idx] as usize];
-        for (step, value) in series.values.iter_mut().enumerate() {
-            if has(&right, members, step) != keeps_present {
-                *value = None;
-            }
-        }
+        series.values.update(|step, value| (has(&right, members, step) == keeps_present).then_some(value));
     }
     Ok(Value::Vector { series: left, ranked: false })
 }
@@ -248,11 +239,9 @@ pub(super) fn merge_equal(series: Vec<StepSeries>, ranked: bool) -> Result<Value
             merged.push(series);
             continue;
         };
-        for (value, other) in merged[*idx].values.iter_mut().zip(&series.values) {
-            match (&value, other) {
-                (Some(_), Some(_)) => return Err(LogqlError::Matching(NOT_UNIQUE)),
-                (None, Some(_)) => *value = *other,
-                (_, None) => {}
+        for (step, value) in series.values.iter() {
+            if merged[*idx].values.slot(step).replace(value).is_some() {
+                return Err(LogqlError::Matching(NOT_UNIQUE));
             }
         }
     }

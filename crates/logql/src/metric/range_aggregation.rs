@@ -3,19 +3,25 @@
 use log_storage_api::{
     CountBuckets, Direction, FieldVerdict, LogScan, LogStorageError, ScanBatch, ScanSink, SinkFlow,
 };
-use logql_syntax::{Conversion, RangeAggregation, RangeOp, Unwrap};
+use logql_syntax::{Conversion, RangeAggregation, RangeOp, Unwrap, VectorOp};
 use model::{Labels, LabelsBuilder, MatchOp, TimestampNs};
 use vector_ops::Grouping;
 
 use super::columns::{ColumnAnswer, ColumnPlan};
-use super::range_functions::{Sample, Window, aggregate, seconds};
+use super::fold::GroupFold;
+use super::range_functions::{Sample, seconds};
+use super::samples::{Samples, slide};
+use super::series_set::{SeriesKey, SeriesSet};
+use super::step_values::StepValues;
 use super::windows::{StepCounts, StepFinder, Windows};
 use super::{Evaluator, StepSeries};
 use crate::line_labels::{ERROR_DETAILS_LABEL, ERROR_LABEL, LineLabels, error_kind};
 use crate::pipeline::CompiledLabelFilter;
 use crate::scan::{LineVisitor, ScanPlan};
-use crate::series_table::SeriesTable;
 use crate::{LogqlError, convert, engine};
+
+/// How often making series checks whether the request has ended, in series.
+const SERIES_CHECK_EVERY: usize = 256;
 
 /// Checks what parsing leaves open.
 pub(super) fn check(aggregation: &RangeAggregation) -> Result<(), LogqlError> {
@@ -56,20 +62,25 @@ pub(super) fn converted(conversion: Conversion, text: &str) -> Result<f64, Strin
     }
 }
 
-/// What makes the label set of an entry's series.
-struct SeriesKey<'a> {
-    grouping: Option<&'a Grouping>,
-    unwrapped: Option<&'a str>,
+/// What is wanted of an aggregation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted<'a> {
+    /// Its series.
+    Series,
+    /// The sums of its series by these labels; for an aggregation that adds up.
+    Sum(&'a Grouping),
+    /// What another aggregation makes of its series; for one that folds.
+    Folded(VectorOp, &'a Grouping),
 }
 
-impl SeriesKey<'_> {
-    fn keeps(&self, name: &str) -> bool {
-        if self.unwrapped == Some(name) {
-            return false;
+impl<'a> Wanted<'a> {
+    fn series_set(self) -> SeriesSet<'a> {
+        match self {
+            Self::Folded(op, grouping) => {
+                GroupFold::new(op).map_or_else(SeriesSet::kept, |fold| SeriesSet::folded(fold, grouping))
+            }
+            Self::Series | Self::Sum(_) => SeriesSet::kept(),
         }
-        let Some(grouping) = self.grouping else { return true };
-        let is_named = grouping.names().binary_search_by(|found| found.as_str().cmp(name)).is_ok();
-        is_named != grouping.is_without()
     }
 }
 
@@ -79,6 +90,7 @@ struct Collection<'a> {
     key: SeriesKey<'a>,
     unwrap: Option<&'a CompiledUnwrap>,
     counts_bytes: bool,
+    wanted: Wanted<'a>,
 }
 
 impl Collection<'_> {
@@ -119,11 +131,11 @@ pub(super) fn adds_up(aggregation: &RangeAggregation) -> bool {
 }
 
 impl Evaluator<'_> {
-    /// The series of an aggregation. `grouping` is that of a `sum` around it, which is done here already.
+    /// The series of an aggregation, or what an aggregation around it makes of them.
     pub(super) fn range_aggregation(
         &mut self,
         aggregation: &RangeAggregation,
-        grouping: Option<&Grouping>,
+        wanted: Wanted<'_>,
     ) -> Result<Vec<StepSeries>, LogqlError> {
         let range = &aggregation.range;
         let windows = Windows { steps: self.steps, range: range.range, offset: range.offset };
@@ -134,7 +146,8 @@ impl Evaluator<'_> {
             aggregation.grouping.as_ref().map(|grouping| super::vector_aggregation::plan(Some(grouping)));
         let is_absent = aggregation.op == RangeOp::AbsentOverTime;
         let nothing = Grouping::by(&[]);
-        let grouping = if is_absent { Some(&nothing) } else { own_grouping.as_ref().or(grouping) };
+        let sum = if let Wanted::Sum(grouping) = wanted { Some(grouping) } else { None };
+        let grouping = if is_absent { Some(&nothing) } else { own_grouping.as_ref().or(sum) };
         let unwrap = range.unwrap.as_ref().map(CompiledUnwrap::new).transpose()?;
         let mut plan = ScanPlan::new(self.ctx, &range.log, windows.end())?;
         let ignores_labels =
@@ -148,6 +161,7 @@ impl Evaluator<'_> {
             key: SeriesKey { grouping, unwrapped: unwrap.as_ref().map(|unwrap| unwrap.label.as_str()) },
             unwrap: unwrap.as_ref(),
             counts_bytes: matches!(aggregation.op, RangeOp::BytesOverTime | RangeOp::BytesRate),
+            wanted: if is_absent { Wanted::Series } else { wanted },
         };
         let scale = match aggregation.op {
             RangeOp::Rate | RangeOp::BytesRate => seconds(range.range),
@@ -159,7 +173,14 @@ impl Evaluator<'_> {
         } else {
             self.aggregate_samples(&plan, &collection, aggregation, columns)?
         };
-        Ok(if is_absent { vec![self.absence(aggregation, &series)] } else { series })
+        if !is_absent {
+            return Ok(series);
+        }
+        let absence = vec![self.absence(aggregation, &series)];
+        match wanted {
+            Wanted::Series | Wanted::Sum(_) => Ok(absence),
+            Wanted::Folded(op, grouping) => Ok(folded(absence, op, grouping)),
+        }
     }
 
     /// Counts of entries or bytes, by the store alone where it can.
@@ -171,7 +192,7 @@ impl Evaluator<'_> {
         columns: Option<ColumnPlan>,
     ) -> Result<Vec<StepSeries>, LogqlError> {
         let mut counter = Counter {
-            table: SeriesTable::default(),
+            set: collection.wanted.series_set(),
             counts: Vec::new(),
             steps: self.steps.count,
             memory: self.ctx.memory.reserve(0)?,
@@ -181,14 +202,16 @@ impl Evaluator<'_> {
         } else {
             self.count_lines(plan, collection, &mut counter, columns)?;
         }
-        self.charge_series(counter.counts.len())?;
-        let series = counter.counts.iter().enumerate();
-        Ok(series
-            .map(|(idx, counts)| StepSeries {
-                labels: counter.table.labels(idx).clone(),
-                values: counts.values(scale),
-            })
-            .collect())
+        let Counter { mut set, counts, mut memory, .. } = counter;
+        let mut series = Vec::new();
+        for (idx, counts) in counts.into_iter().enumerate() {
+            let before = set.folded_bytes();
+            set.take(idx, counts.values(scale), &mut series);
+            memory.grow((set.folded_bytes() - before) as u64)?;
+        }
+        let series = set.finish(series);
+        self.charge_series(&series)?;
+        Ok(series)
     }
 
     /// The buckets to ask the store for: nothing may be left to do here, and labels may not come from structured metadata.
@@ -215,12 +238,12 @@ impl Evaluator<'_> {
         Ok(Some(CountBuckets { start, width, buckets, bytes: collection.counts_bytes }))
     }
 
-    fn count_in_store(
+    fn count_in_store<'a>(
         &mut self,
         plan: &ScanPlan,
-        collection: &Collection<'_>,
+        collection: &Collection<'a>,
         buckets: CountBuckets,
-        counter: &mut Counter,
+        counter: &mut Counter<'a>,
     ) -> Result<(), LogqlError> {
         let scan = LogScan {
             wants_lines: false,
@@ -238,11 +261,11 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn count_lines(
+    fn count_lines<'a>(
         &mut self,
         plan: &ScanPlan,
-        collection: &Collection<'_>,
-        counter: &mut Counter,
+        collection: &Collection<'a>,
+        counter: &mut Counter<'a>,
         columns: Option<ColumnPlan>,
     ) -> Result<(), LogqlError> {
         let ignores_metadata = collection
@@ -279,20 +302,34 @@ impl Evaluator<'_> {
             unwrap,
             key: &collection.key,
             columns,
-            table: SeriesTable::default(),
-            samples: Vec::new(),
-            memory: self.ctx.memory.reserve(0)?,
+            set: collection.wanted.series_set(),
+            samples: Samples::new(self.ctx.memory.reserve(0)?),
         };
         plan.run(self.ctx, self.reader, &scan, &mut self.stats, &mut visitor)?;
-        let SampleVisitor { table, samples, memory: _memory, .. } = visitor;
-        self.charge_series(samples.len())?;
-        let mut series = Vec::with_capacity(samples.len());
-        for (idx, mut samples) in samples.into_iter().enumerate() {
-            self.ctx.check()?;
-            samples.sort_by_key(|sample| sample.timestamp);
-            let values = slide(aggregation, &samples, collection.windows);
-            series.push(StepSeries { labels: table.labels(idx).clone(), values });
+        let SampleVisitor { mut set, samples, .. } = visitor;
+        let samples = samples.by_series(set.len());
+        // Kept series are sorted by labels where their order matters.
+        let order: Vec<u32> =
+            if set.is_folded() { samples.by_time() } else { (0..set.len() as u32).collect() };
+        let mut series = Vec::new();
+        let mut scratch = Vec::new();
+        let mut memory = self.ctx.memory.reserve(0)?;
+        for (count, idx) in order.into_iter().enumerate() {
+            if count % SERIES_CHECK_EVERY == 0 {
+                self.ctx.check()?;
+            }
+            let before = set.folded_bytes();
+            let own = samples.of(idx as usize);
+            set.take(idx as usize, slide(aggregation, own, collection.windows, &mut scratch), &mut series);
+            let kept = series
+                .last()
+                .filter(|_| !set.is_folded())
+                .map_or(0, |one: &StepSeries| one.values.heap_bytes());
+            memory.grow((set.folded_bytes() - before + kept) as u64)?;
         }
+        drop((samples, memory));
+        let series = set.finish(series);
+        self.charge_series(&series)?;
         Ok(series)
     }
 
@@ -306,10 +343,18 @@ impl Evaluator<'_> {
                 labels.set(&matcher.name, &matcher.value);
             }
         }
-        let is_found = |step: usize| found.iter().any(|series| series.values[step].is_some());
-        let values = (0..self.steps.count).map(|step| (!is_found(step)).then_some(1.0)).collect();
+        let is_found = |step: usize| found.iter().any(|series| series.values.get(step).is_some());
+        let mut values = StepValues::filled(1.0, self.steps.count);
+        values.update(|step, one| (!is_found(step)).then_some(one));
         StepSeries { labels: labels.build(), values }
     }
+}
+
+/// What an aggregation makes of series.
+fn folded(series: Vec<StepSeries>, op: VectorOp, grouping: &Grouping) -> Vec<StepSeries> {
+    let Some(mut fold) = GroupFold::new(op) else { return series };
+    fold.take(&series, grouping);
+    fold.finish()
 }
 
 fn scan_of(plan: &ScanPlan, windows: Windows) -> LogScan {
@@ -334,31 +379,9 @@ fn with_columns(scan: LogScan, columns: Option<&ColumnPlan>) -> LogScan {
     LogScan { wants_fields: fields.is_some(), fields, ..scan }
 }
 
-/// The value of each window, with both its ends moving forward over the samples.
-fn slide(aggregation: &RangeAggregation, samples: &[Sample], windows: Windows) -> Vec<Option<f64>> {
-    let parameter = aggregation.parameter.unwrap_or(f64::NAN);
-    let (mut low, mut high) = (0, 0);
-    let mut scratch = Vec::new();
-    (0..windows.steps.count)
-        .map(|step| {
-            let end: TimestampNs = windows.steps.at(step).saturating_sub(windows.offset);
-            let start = end.saturating_sub(windows.range);
-            while high < samples.len() && samples[high].timestamp <= end {
-                high += 1;
-            }
-            while low < high && samples[low].timestamp <= start {
-                low += 1;
-            }
-            let window = Window { end, range: windows.range };
-            (low < high)
-                .then(|| aggregate(aggregation.op, parameter, &samples[low..high], window, &mut scratch))
-        })
-        .collect()
-}
-
 /// The number of the entry's series. An entry with an error fails the query.
 fn number_series(
-    table: &mut SeriesTable,
+    set: &mut SeriesSet<'_>,
     labels: &LineLabels,
     key: &SeriesKey<'_>,
 ) -> Result<(usize, bool), LogqlError> {
@@ -370,18 +393,18 @@ fn number_series(
         return Err(LogqlError::Pipeline { kind: labels.error(), series });
     }
     pairs.retain(|(name, _)| key.keeps(name));
-    Ok(table.number(&pairs))
+    Ok(set.number(&pairs))
 }
 
 /// Counts entries that a scan finds.
-struct CountVisitor<'a> {
-    counter: &'a mut Counter,
-    collection: &'a Collection<'a>,
+struct CountVisitor<'c, 'a> {
+    counter: &'c mut Counter<'a>,
+    collection: &'c Collection<'a>,
     columns: Option<ColumnPlan>,
     steps: StepFinder,
 }
 
-impl LineVisitor for CountVisitor<'_> {
+impl LineVisitor for CountVisitor<'_, '_> {
     fn line(
         &mut self,
         timestamp: TimestampNs,
@@ -390,7 +413,7 @@ impl LineVisitor for CountVisitor<'_> {
     ) -> Result<SinkFlow, LogqlError> {
         let amount = if self.collection.counts_bytes { line.len() as f64 } else { 1.0 };
         let idx = self.counter.series_of(labels, &self.collection.key)?;
-        self.counter.counts[idx].add(self.steps.steps_of(timestamp), 1, amount);
+        self.counter.add(idx, self.steps.steps_of(timestamp), 1, amount)?;
         Ok(SinkFlow::Continue)
     }
 
@@ -400,15 +423,11 @@ impl LineVisitor for CountVisitor<'_> {
         };
         let mut series = Vec::with_capacity(answer.keys.len());
         for pairs in &answer.keys {
-            let (idx, is_new) = self.counter.table.number(pairs);
-            if is_new {
-                self.counter.add_series(idx)?;
-            }
-            series.push(idx);
+            series.push(self.counter.number(pairs)?);
         }
         for row in &answer.rows {
             let steps = self.steps.steps_of(batch.timestamps[row.entry as usize]);
-            self.counter.counts[series[row.key as usize]].add(steps, 1, 1.0);
+            self.counter.add(series[row.key as usize], steps, 1, 1.0)?;
         }
         Ok(Some((answer.rows.len() as u64, answer.left)))
     }
@@ -419,18 +438,11 @@ struct SampleVisitor<'a> {
     unwrap: &'a CompiledUnwrap,
     key: &'a SeriesKey<'a>,
     columns: Option<ColumnPlan>,
-    table: SeriesTable,
-    samples: Vec<Vec<Sample>>,
-    memory: resources::Reservation,
+    set: SeriesSet<'a>,
+    samples: Samples,
 }
 
 impl SampleVisitor<'_> {
-    fn add_series(&mut self, idx: usize) -> Result<(), LogqlError> {
-        self.memory.grow(self.table.labels(idx).heap_bytes() as u64 + 128)?;
-        self.samples.push(Vec::new());
-        Ok(())
-    }
-
     fn take(
         &mut self,
         batch: &ScanBatch<'_>,
@@ -438,27 +450,17 @@ impl SampleVisitor<'_> {
     ) -> Result<(u64, Vec<u32>), LogqlError> {
         let mut series = Vec::with_capacity(answer.keys.len());
         for pairs in &answer.keys {
-            let (idx, is_new) = self.table.number(pairs);
+            let (idx, is_new) = self.set.number(pairs);
             if is_new {
-                self.add_series(idx)?;
+                self.samples.charge(self.set.heap_bytes_of(idx))?;
             }
             series.push(idx);
         }
         for row in &answer.rows {
             let timestamp = batch.timestamps[row.entry as usize];
-            self.push(series[row.key as usize], Sample { timestamp, value: row.value })?;
+            self.samples.push(series[row.key as usize], Sample { timestamp, value: row.value })?;
         }
         Ok((answer.rows.len() as u64, answer.left))
-    }
-
-    fn push(&mut self, series: usize, sample: Sample) -> Result<(), LogqlError> {
-        let series = &mut self.samples[series];
-        if series.len() == series.capacity() {
-            // Growth doubles what is held.
-            self.memory.grow((series.capacity().max(4) * size_of::<Sample>()) as u64)?;
-        }
-        series.push(sample);
-        Ok(())
     }
 }
 
@@ -470,11 +472,11 @@ impl LineVisitor for SampleVisitor<'_> {
         labels: &mut LineLabels,
     ) -> Result<SinkFlow, LogqlError> {
         let Some(value) = self.unwrap.value(labels) else { return Ok(SinkFlow::Continue) };
-        let (idx, is_new) = number_series(&mut self.table, labels, self.key)?;
+        let (idx, is_new) = number_series(&mut self.set, labels, self.key)?;
         if is_new {
-            self.add_series(idx)?;
+            self.samples.charge(self.set.heap_bytes_of(idx))?;
         }
-        self.push(idx, Sample { timestamp, value })?;
+        self.samples.push(idx, Sample { timestamp, value })?;
         Ok(SinkFlow::Continue)
     }
 
@@ -488,16 +490,24 @@ impl LineVisitor for SampleVisitor<'_> {
 }
 
 /// Counts by series.
-struct Counter {
-    table: SeriesTable,
+struct Counter<'a> {
+    set: SeriesSet<'a>,
     counts: Vec<StepCounts>,
     steps: usize,
     memory: resources::Reservation,
 }
 
-impl Counter {
+impl Counter<'_> {
     fn series_of(&mut self, labels: &LineLabels, key: &SeriesKey<'_>) -> Result<usize, LogqlError> {
-        let (idx, is_new) = number_series(&mut self.table, labels, key)?;
+        let (idx, is_new) = number_series(&mut self.set, labels, key)?;
+        if is_new {
+            self.add_series(idx)?;
+        }
+        Ok(idx)
+    }
+
+    fn number(&mut self, pairs: &[(&str, &str)]) -> Result<usize, LogqlError> {
+        let (idx, is_new) = self.set.number(pairs);
         if is_new {
             self.add_series(idx)?;
         }
@@ -505,31 +515,41 @@ impl Counter {
     }
 
     fn add_series(&mut self, idx: usize) -> Result<(), LogqlError> {
-        debug_assert_eq!(idx + 1, self.table.len(), "series are numbered in order");
-        self.memory.grow((self.steps * 16 + self.table.labels(idx).heap_bytes() + 128) as u64)?;
-        self.counts.push(StepCounts::new(self.steps));
+        debug_assert_eq!(idx + 1, self.set.len(), "series are numbered in order");
+        self.memory.grow((size_of::<StepCounts>() + self.set.heap_bytes_of(idx)) as u64)?;
+        self.counts.push(StepCounts::new());
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        idx: usize,
+        range: (usize, usize),
+        entries: i64,
+        amount: f64,
+    ) -> Result<(), LogqlError> {
+        let taken = self.counts[idx].add(self.steps, range, entries, amount);
+        if taken > 0 {
+            self.memory.grow(taken as u64)?;
+        }
         Ok(())
     }
 }
 
 /// Takes counts from the store.
-struct CountSink<'a> {
-    collection: &'a Collection<'a>,
+struct CountSink<'c, 'a> {
+    collection: &'c Collection<'a>,
     buckets: CountBuckets,
-    counter: &'a mut Counter,
+    counter: &'c mut Counter<'a>,
     error: Option<LogqlError>,
     counted: u64,
 }
 
-impl ScanSink for CountSink<'_> {
-    fn batch(&mut self, batch: &ScanBatch<'_>) -> Result<SinkFlow, LogStorageError> {
+impl CountSink<'_, '_> {
+    fn take(&mut self, batch: &ScanBatch<'_>) -> Result<(), LogqlError> {
         let labels = &batch.stream.labels;
         let pairs: Vec<_> = labels.iter().filter(|(name, _)| self.collection.key.keeps(name)).collect();
-        let (idx, is_new) = self.counter.table.number(&pairs);
-        if is_new && let Err(error) = self.counter.add_series(idx) {
-            self.error = Some(error);
-            return Ok(SinkFlow::Stop);
-        }
+        let idx = self.counter.number(&pairs)?;
         for (bucket, count) in batch.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             // All of a bucket lies in the same windows, so that its last nanosecond stands for it.
             let last = self.buckets.start + self.buckets.width * (bucket as i64 + 1) - 1;
@@ -540,8 +560,20 @@ impl ScanSink for CountSink<'_> {
             };
             self.counted += count;
             let steps = self.collection.windows.steps_of(last);
-            self.counter.counts[idx].add(steps, *count as i64, amount);
+            self.counter.add(idx, steps, *count as i64, amount)?;
         }
-        Ok(SinkFlow::Continue)
+        Ok(())
+    }
+}
+
+impl ScanSink for CountSink<'_, '_> {
+    fn batch(&mut self, batch: &ScanBatch<'_>) -> Result<SinkFlow, LogStorageError> {
+        match self.take(batch) {
+            Ok(()) => Ok(SinkFlow::Continue),
+            Err(error) => {
+                self.error = Some(error);
+                Ok(SinkFlow::Stop)
+            }
+        }
     }
 }

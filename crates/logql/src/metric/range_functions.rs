@@ -34,12 +34,8 @@ pub(super) fn aggregate(
         RangeOp::Rate | RangeOp::BytesRate => values().sum::<f64>() / seconds(window.range),
         RangeOp::RateCounter => rate_counter(samples, window),
         RangeOp::AvgOverTime => mean(values()),
-        RangeOp::MinOverTime => {
-            values().fold(f64::NAN, |low, value| if value < low || low.is_nan() { value } else { low })
-        }
-        RangeOp::MaxOverTime => {
-            values().fold(f64::NAN, |high, value| if value > high || high.is_nan() { value } else { high })
-        }
+        RangeOp::MinOverTime => values().fold(f64::NAN, smallest),
+        RangeOp::MaxOverTime => values().fold(f64::NAN, largest),
         RangeOp::StdvarOverTime => variance(values()),
         RangeOp::StddevOverTime => variance(values()).sqrt(),
         RangeOp::QuantileOverTime => {
@@ -58,30 +54,69 @@ pub(super) fn seconds(nanos: i64) -> f64 {
     nanos as f64 / 1e9
 }
 
+/// The smaller of two; NaN counts where there is nothing else.
+pub(super) fn smallest(low: f64, value: f64) -> f64 {
+    if value < low || low.is_nan() { value } else { low }
+}
+
+/// The larger of two; NaN counts where there is nothing else.
+pub(super) fn largest(high: f64, value: f64) -> f64 {
+    if value > high || high.is_nan() { value } else { high }
+}
+
 /// The mean, kept at each value so that large sums do not overflow.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut mean, mut count) = (0.0f64, 0.0);
-    for value in values {
-        count += 1.0;
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mean {
+    mean: f64,
+    count: f64,
+}
+
+impl Mean {
+    pub(super) fn add(&mut self, value: f64) {
+        self.count += 1.0;
         // An infinite mean stays, unless an infinity of the other sign or NaN meets it.
-        if mean.is_infinite() && (value.is_finite() || value == mean) {
-            continue;
+        if self.mean.is_infinite() && (value.is_finite() || value == self.mean) {
+            return;
         }
-        mean += value / count - mean / count;
+        self.mean += value / self.count - self.mean / self.count;
     }
-    mean
+
+    pub(super) fn value(&self) -> f64 {
+        self.mean
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let mut mean = Mean::default();
+    values.for_each(|value| mean.add(value));
+    mean.value()
 }
 
 /// The variance of a whole population (Welford's method).
-pub(super) fn variance(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut mean, mut count, mut squares) = (0.0, 0.0, 0.0);
-    for value in values {
-        count += 1.0;
-        let delta = value - mean;
-        mean += delta / count;
-        squares += delta * (value - mean);
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Variance {
+    mean: f64,
+    count: f64,
+    squares: f64,
+}
+
+impl Variance {
+    pub(super) fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
     }
-    squares / count
+
+    pub(super) fn value(&self) -> f64 {
+        self.squares / self.count
+    }
+}
+
+fn variance(values: impl Iterator<Item = f64>) -> f64 {
+    let mut variance = Variance::default();
+    values.for_each(|value| variance.add(value));
+    variance.value()
 }
 
 /// The φ-quantile, between two values by linear interpolation.
@@ -95,12 +130,14 @@ fn quantile(phi: f64, values: &mut [f64]) -> f64 {
     if phi > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(f64::total_cmp);
     let rank = phi * (values.len() - 1) as f64;
     let lower = rank.floor();
-    let upper = (lower as usize + 1).min(values.len() - 1);
     let weight = rank - lower;
-    values[lower as usize] * (1.0 - weight) + values[upper] * weight
+    // Two neighbours of the order are wanted, not the order.
+    let (_, low, above) = values.select_nth_unstable_by(lower as usize, f64::total_cmp);
+    let low = *low;
+    let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
+    low * (1.0 - weight) + high * weight
 }
 
 /// Prometheus' rate of a counter: resets are added, and the increase is stretched to the window's ends where samples come

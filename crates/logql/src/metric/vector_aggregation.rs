@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use logql_syntax::{Grouping as SyntaxGrouping, MetricKind, VectorAggregation, VectorOp};
 use vector_ops::{GroupPlan, Grouping};
 
-use super::range_aggregation::adds_up;
-use super::range_functions::{mean, variance};
-use super::{Evaluator, StepSeries, Value};
+use super::fold::{GroupFold, folds};
+use super::range_aggregation::{Wanted, adds_up};
+use super::{Evaluator, StepSeries, Steps, Value};
 use crate::LogqlError;
 
 /// The grouping as `vector-ops` knows it; none joins everything.
@@ -25,11 +25,15 @@ impl Evaluator<'_> {
         aggregation: &VectorAggregation,
     ) -> Result<Value, LogqlError> {
         let grouping = plan(aggregation.grouping.as_ref());
-        if aggregation.op == VectorOp::Sum
-            && let MetricKind::RangeAggregation(range) = &aggregation.inner.kind
-            && adds_up(range)
+        if let MetricKind::RangeAggregation(range) = &aggregation.inner.kind
+            && folds(aggregation.op)
         {
-            let series = self.range_aggregation(range, Some(&grouping))?;
+            let wanted = if aggregation.op == VectorOp::Sum && adds_up(range) {
+                Wanted::Sum(&grouping)
+            } else {
+                Wanted::Folded(aggregation.op, &grouping)
+            };
+            let series = self.range_aggregation(range, wanted)?;
             return Ok(Value::Vector { series, ranked: false });
         }
         let mut series = match self.eval(&aggregation.inner)? {
@@ -39,54 +43,19 @@ impl Evaluator<'_> {
         };
         // A fixed order makes sums the same each time and breaks ties.
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        self.charge_series(series.len())?;
+        self.charge_series(&series)?;
         self.ctx.check()?;
+        if let Some(mut fold) = GroupFold::new(aggregation.op) {
+            fold.take(&series, &grouping);
+            return Ok(Value::Vector { series: fold.finish(), ranked: false });
+        }
         Ok(match aggregation.op {
             VectorOp::Sort => sorted(series, false),
             VectorOp::SortDesc => sorted(series, true),
-            VectorOp::Topk | VectorOp::ApproxTopk => ranked(series, &grouping, aggregation, true),
-            VectorOp::Bottomk => ranked(series, &grouping, aggregation, false),
-            op => Value::Vector { series: reduced(op, &series, &grouping, self.steps.count), ranked: false },
+            VectorOp::Bottomk => ranked(series, &grouping, aggregation, self.steps, false),
+            _ => ranked(series, &grouping, aggregation, self.steps, true),
         })
     }
-}
-
-/// One series per group.
-fn reduced(op: VectorOp, series: &[StepSeries], grouping: &Grouping, steps: usize) -> Vec<StepSeries> {
-    let plan = GroupPlan::new(grouping, series.iter().map(|series| &series.labels));
-    let members = plan.members();
-    plan.labels
-        .into_iter()
-        .zip(&members)
-        .map(|(labels, members)| {
-            let values = (0..steps)
-                .map(|step| reduce(op, members.iter().filter_map(|member| series[*member].values[step])))
-                .collect();
-            StepSeries { labels, values }
-        })
-        .collect()
-}
-
-fn reduce(op: VectorOp, values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
-    values.clone().next()?;
-    Some(match op {
-        VectorOp::Avg => mean(values),
-        VectorOp::Min => {
-            values.fold(f64::NAN, |low, value| if value < low || low.is_nan() { value } else { low })
-        }
-        VectorOp::Max => {
-            values.fold(f64::NAN, |high, value| if value > high || high.is_nan() { value } else { high })
-        }
-        VectorOp::Count => values.count() as f64,
-        VectorOp::Stdvar => variance(values),
-        VectorOp::Stddev => variance(values).sqrt(),
-        VectorOp::Sum
-        | VectorOp::Topk
-        | VectorOp::Bottomk
-        | VectorOp::ApproxTopk
-        | VectorOp::Sort
-        | VectorOp::SortDesc => values.sum(),
-    })
 }
 
 /// Smaller first, NaN last whichever way.
@@ -102,7 +71,7 @@ fn compare(a: f64, b: f64, descending: bool) -> Ordering {
 
 /// By value at the first step: at an instant there is no other.
 fn sorted(mut series: Vec<StepSeries>, descending: bool) -> Value {
-    let first = |series: &StepSeries| series.values.first().copied().flatten().unwrap_or(f64::NAN);
+    let first = |series: &StepSeries| series.values.get(0).unwrap_or(f64::NAN);
     series.sort_by(|a, b| compare(first(a), first(b), descending));
     Value::Vector { series, ranked: true }
 }
@@ -112,28 +81,29 @@ fn ranked(
     mut series: Vec<StepSeries>,
     grouping: &Grouping,
     aggregation: &VectorAggregation,
+    steps: Steps,
     largest: bool,
 ) -> Value {
     let limit = usize::try_from(aggregation.parameter.unwrap_or(0)).unwrap_or(usize::MAX);
     let plan = GroupPlan::new(grouping, series.iter().map(|series| &series.labels));
-    let steps = series.first().map_or(0, |series| series.values.len());
     let mut order = Vec::new();
     for members in plan.members() {
-        for step in 0..steps {
-            let mut present: Vec<(usize, f64)> = members
-                .iter()
-                .filter_map(|member| series[*member].values[step].map(|value| (*member, value)))
-                .collect();
-            present.sort_by(|a, b| compare(a.1, b.1, largest));
-            for (member, _) in present.iter().skip(limit) {
-                series[*member].values[step] = None;
+        // What each series has at a step, steps in order: of many series most have none.
+        let present = members.iter().flat_map(|member| {
+            series[*member].values.iter().map(move |(step, value)| (step, *member, value))
+        });
+        let mut present: Vec<(usize, usize, f64)> = present.collect();
+        present.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| compare(a.2, b.2, largest)));
+        for of_step in present.chunk_by(|a, b| a.0 == b.0) {
+            for (step, member, _) in of_step.iter().skip(limit) {
+                *series[*member].values.slot(*step) = None;
             }
-            if step == 0 {
-                order.extend(present.iter().take(limit).map(|(member, _)| *member));
+            if of_step[0].0 == 0 {
+                order.extend(of_step.iter().take(limit).map(|(_, member, _)| *member));
             }
         }
     }
-    if steps == 1 {
+    if steps.count == 1 {
         let ordered = order.into_iter().map(|member| series[member].clone()).collect();
         return sorted(ordered, largest);
     }

@@ -79,38 +79,103 @@ fn gcd(a: i64, b: i64) -> i64 {
 
 /// Counts of entries, and bytes, by step: kept as differences, so that an entry costs the same however many windows hold it.
 #[derive(Clone, Debug)]
-pub(super) struct StepCounts {
-    entries: Vec<i64>,
-    amounts: Vec<f64>,
+pub(super) enum StepCounts {
+    /// Few of them, with the steps between which they count: most series of many have one entry.
+    Few(Vec<Counted>),
+    Dense {
+        entries: Vec<i64>,
+        amounts: Vec<f64>,
+    },
+}
+
+/// Entries that the same steps count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counted {
+    low: u32,
+    high: u32,
+    entries: i64,
+    amount: f64,
 }
 
 impl StepCounts {
-    pub(super) fn new(steps: usize) -> Self {
-        Self { entries: vec![0; steps + 1], amounts: vec![0.0; steps + 1] }
+    pub(super) const fn new() -> Self {
+        Self::Few(Vec::new())
     }
 
-    pub(super) fn add(&mut self, (low, high): (usize, usize), entries: i64, amount: f64) {
-        if low < high {
-            self.entries[low] += entries;
-            self.entries[high] -= entries;
-            self.amounts[low] += amount;
-            self.amounts[high] -= amount;
+    /// Adds entries to the steps `low..high` of `steps`. Returns how much memory that has taken.
+    pub(super) fn add(
+        &mut self,
+        steps: usize,
+        (low, high): (usize, usize),
+        entries: i64,
+        amount: f64,
+    ) -> usize {
+        if low >= high {
+            return 0;
         }
+        let mut taken = 0;
+        if let Self::Few(few) = self {
+            let one = Counted { low: low as u32, high: high as u32, entries, amount };
+            if let Some(last) = few.last_mut()
+                && (last.low, last.high) == (one.low, one.high)
+            {
+                last.entries += entries;
+                last.amount += amount;
+                return 0;
+            }
+            // As long as the list takes no more than what stands for all steps.
+            if few.len() * size_of::<Counted>() < (steps + 1) * 16 {
+                let before = few.capacity();
+                few.push(one);
+                return (few.capacity() - before) * size_of::<Counted>();
+            }
+            let few = std::mem::take(few);
+            *self = Self::Dense { entries: vec![0; steps + 1], amounts: vec![0.0; steps + 1] };
+            taken = (steps + 1) * 16;
+            for one in few {
+                self.change(one);
+            }
+        }
+        self.change(Counted { low: low as u32, high: high as u32, entries, amount });
+        taken
     }
 
-    /// The amount at each step that has entries.
-    pub(super) fn values(&self, scale: f64) -> Vec<Option<f64>> {
-        let (mut entries, mut amount) = (0, 0.0);
-        let last = self.entries.len() - 1;
-        self.entries[..last]
-            .iter()
-            .zip(&self.amounts)
-            .map(|(entry_change, amount_change)| {
-                entries += entry_change;
-                amount += amount_change;
-                (entries > 0).then_some(amount / scale)
-            })
-            .collect()
+    fn change(&mut self, one: Counted) {
+        let Self::Dense { entries, amounts } = self else { return };
+        let (low, high) = (one.low as usize, one.high as usize);
+        entries[low] += one.entries;
+        entries[high] -= one.entries;
+        amounts[low] += one.amount;
+        amounts[high] -= one.amount;
+    }
+
+    /// Steps that have entries and the amount there.
+    pub(super) fn values(&self, scale: f64) -> impl Iterator<Item = (usize, f64)> {
+        let changes = match self {
+            Self::Few(few) => {
+                let mut changes = Vec::with_capacity(few.len() * 2);
+                for one in few {
+                    changes.push((one.low as usize, one.entries, one.amount));
+                    changes.push((one.high as usize, -one.entries, -one.amount));
+                }
+                changes.sort_by_key(|change| change.0);
+                changes
+            }
+            Self::Dense { entries, amounts } => {
+                let changes = entries.iter().zip(amounts).enumerate();
+                changes.map(|(step, (entries, amount))| (step, *entries, *amount)).collect()
+            }
+        };
+        let (mut entries, mut amount, mut next) = (0, 0.0, 0);
+        let steps = changes.first().map_or(0, |change| change.0)..changes.last().map_or(0, |change| change.0);
+        steps.filter_map(move |step| {
+            while let Some(change) = changes.get(next).filter(|change| change.0 == step) {
+                entries += change.1;
+                amount += change.2;
+                next += 1;
+            }
+            (entries > 0).then_some((step, amount / scale))
+        })
     }
 }
 
@@ -153,10 +218,22 @@ mod tests {
 
     #[test]
     fn counts_add_up() {
-        let mut counts = StepCounts::new(3);
-        counts.add((0, 2), 1, 10.0);
-        counts.add((1, 3), 2, 5.0);
-        counts.add((2, 2), 9, 9.0);
-        assert_eq!(counts.values(1.0), [Some(10.0), Some(15.0), Some(5.0)]);
+        let mut counts = StepCounts::new();
+        let added = [((0, 2), 1, 10.0), ((1, 3), 2, 5.0), ((2, 2), 9, 9.0), ((5, 6), 1, 1.0)];
+        let expected = [(0, 10.0), (1, 15.0), (2, 5.0), (5, 1.0)];
+        for (range, entries, amount) in added {
+            counts.add(7, range, entries, amount);
+        }
+        assert!(matches!(counts, StepCounts::Few(_)));
+        assert_eq!(counts.values(1.0).collect::<Vec<_>>(), expected);
+        for step in 0..7 {
+            counts.add(7, (step, 7), 1, 0.0);
+        }
+        assert!(matches!(counts, StepCounts::Dense { .. }));
+        let expected = [10.0, 15.0, 5.0, 0.0, 0.0, 1.0, 0.0];
+        assert_eq!(
+            counts.values(2.0).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4, 5, 6].map(|s| (s, expected[s] / 2.0))
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! `| pattern`: literals with `<name>` between them.
 
+use std::ops::Range;
+
 use crate::LogqlError;
 use crate::line_labels::LineLabels;
 
@@ -38,7 +40,7 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
 
 /// `| pattern`, compiled.
 #[derive(Debug)]
-pub(super) struct PatternStage {
+pub(crate) struct PatternStage {
     /// What the line has to start with.
     prefix: String,
     /// Captures with the literal after each; the last may have none. `None` as a name discards.
@@ -46,7 +48,7 @@ pub(super) struct PatternStage {
 }
 
 impl PatternStage {
-    pub(super) fn new(text: &str) -> Result<Self, LogqlError> {
+    pub(crate) fn new(text: &str) -> Result<Self, LogqlError> {
         let fail = |reason: String| Err(LogqlError::Invalid(format!("pattern {text:?}: {reason}")));
         let mut stage = Self { prefix: String::new(), captures: Vec::new() };
         let mut after_capture = false;
@@ -80,22 +82,67 @@ impl PatternStage {
     }
 
     pub(super) fn run(&self, line: &str, labels: &mut LineLabels) {
-        let Some(mut rest) = line.strip_prefix(self.prefix.as_str()) else { return };
-        if line.is_empty() {
+        self.places(line, |name, place| labels.extract(name, &line[place]));
+    }
+
+    /// Visits the captures that have a name, and where their values stand.
+    pub(crate) fn places(&self, line: &str, mut visit: impl FnMut(&str, Range<usize>)) {
+        if line.is_empty() || !line.starts_with(self.prefix.as_str()) {
             return;
         }
+        let mut at = self.prefix.len();
         for (name, literal) in &self.captures {
-            let end = if literal.is_empty() {
-                None
-            } else {
-                memchr::memmem::find(rest.as_bytes(), literal.as_bytes())
-            };
+            let end = find_from(line, at, literal);
             if let Some(name) = name {
-                labels.extract(name, end.map_or(rest, |end| &rest[..end]));
+                visit(name, at..end.unwrap_or(line.len()));
             }
             // Without the literal that follows, the capture has taken the rest of the line.
             let Some(end) = end else { return };
-            rest = &rest[end + literal.len()..];
+            at = end + literal.len();
         }
     }
+
+    /// Whether captures stand where they stand in the line whatever digits, or hexadecimal ones where a letter stands, are in
+    /// the places given in their order.
+    pub(crate) fn is_fixed(&self, line: &str, varying: &[Range<usize>]) -> bool {
+        let may_hold = |slot: &Range<usize>, literal: &str| {
+            let is_hex = line[slot.clone()].contains(|c: char| c.is_ascii_alphabetic());
+            literal.bytes().any(|b| if is_hex { b.is_ascii_hexdigit() } else { b.is_ascii_digit() })
+        };
+        let text = line.as_bytes();
+        let prefix = self.prefix.as_bytes();
+        if let Some(slot) = varying.first().filter(|slot| slot.start < prefix.len()) {
+            let before = slot.start;
+            let next = &self.prefix.get(before..before + 1);
+            // Text before it, or the first byte of it, tells that no such line begins with the prefix.
+            return prefix[..before] != text[..before] || !next.is_none_or(|next| may_hold(slot, next));
+        }
+        if !text.starts_with(prefix) {
+            return true;
+        }
+        let mut at = prefix.len();
+        for (_, literal) in &self.captures {
+            let found = find_from(line, at, literal);
+            let searched = at..found.map_or(line.len(), |end| end + literal.len());
+            let mut touched =
+                varying.iter().filter(|slot| slot.start < searched.end && slot.end > searched.start);
+            // A literal is found in what varies only where it has a byte that may stand there.
+            if touched.any(|slot| may_hold(slot, literal)) {
+                return false;
+            }
+            if found.is_none() {
+                return true;
+            }
+            at = searched.end;
+        }
+        true
+    }
+}
+
+/// Where a literal stands at or after a place; `None` as well where it is empty.
+fn find_from(line: &str, at: usize, literal: &str) -> Option<usize> {
+    if literal.is_empty() {
+        return None;
+    }
+    memchr::memmem::find(&line.as_bytes()[at..], literal.as_bytes()).map(|found| at + found)
 }

@@ -234,6 +234,34 @@ enum Values {
     Nibbles { stride: usize, at: usize },
 }
 
+/// What stands for the values of a column's rows: equal where and only where the numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Codes<'a> {
+    Constant,
+    /// With how many there can be.
+    Packed(Packed<'a>, usize),
+    Index(&'a [u8], usize),
+}
+
+impl Codes<'_> {
+    /// All codes are less.
+    pub(super) fn end(&self) -> usize {
+        match self {
+            Self::Constant => 1,
+            Self::Packed(_, end) | Self::Index(_, end) => *end,
+        }
+    }
+
+    /// The code of a row; `None` where it points beyond the dictionary.
+    pub(super) fn of(&self, row: usize) -> Option<usize> {
+        match self {
+            Self::Constant => Some(0),
+            Self::Packed(packed, _) => Some(packed.get(row) as usize),
+            Self::Index(idx, end) => Some(usize::from(*idx.get(row)?)).filter(|code| code < end),
+        }
+    }
+}
+
 /// The sections that columns refer to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ColumnData<'a> {
@@ -336,6 +364,21 @@ impl Column {
     /// Whether a row's number tells its text: nothing but the number's own digits is in it.
     pub(super) fn is_determined(&self) -> bool {
         self.slot == SLOT_DIGITS && !matches!(self.lengths, Lengths::Each { .. })
+    }
+
+    /// Small numbers that stand for the column's values; `None` where there are none.
+    pub(super) fn codes<'a>(&self, data: ColumnData<'a>) -> Option<Codes<'a>> {
+        const BITS_MAX: u32 = 16;
+        match &self.values {
+            Values::Constant(_) => Some(Codes::Constant),
+            Values::Packed { width, at, .. } if *width <= BITS_MAX => {
+                Some(Codes::Packed(self.bits(data, *at, *width)?, 1 << width))
+            }
+            Values::Dictionary { values, at } => {
+                Some(Codes::Index(data.index.get(*at..at + self.rows)?, values.len()))
+            }
+            Values::Packed { .. } | Values::Split { .. } | Values::Nibbles { .. } => None,
+        }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {

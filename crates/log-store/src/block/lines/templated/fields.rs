@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use log_storage_api::FieldColumn;
 
+use super::column::Codes;
 use super::{BROKEN, Column, Template, TemplatedLines};
 use crate::error::BlockError;
 use crate::fields::{FieldColumnBuilder, FieldLookup, FieldPart, FieldPlace};
@@ -11,11 +12,16 @@ use crate::fields::{FieldColumnBuilder, FieldLookup, FieldPart, FieldPlace};
 enum Way<'a> {
     /// All rows have the value of this number.
     Fixed(u32),
+    /// The codes of the values in slots tell the value: its number by them all, or [`UNSEEN`].
+    ByCodes(Vec<Codes<'a>>, &'a [FieldPart], Vec<u32>),
     /// The numbers in one or two slots tell the value; known ones by these numbers.
     ByNumbers(Vec<usize>, &'a [FieldPart], HashMap<[u64; 2], u32>),
     /// The value has to be put together.
     Text(&'a [FieldPart]),
 }
+
+/// The number of a value that was not met yet. [`FieldColumn::UNKNOWN`] is never that of a value.
+const UNSEEN: u32 = FieldColumn::UNKNOWN;
 
 impl TemplatedLines {
     /// The columns of wanted fields for some rows; those of others are empty.
@@ -58,8 +64,8 @@ impl TemplatedLines {
     }
 
     fn way<'a>(
-        &self,
-        template: &Template,
+        &'a self,
+        template: &'a Template,
         place: Option<&'a FieldPlace>,
         builder: &mut FieldColumnBuilder,
     ) -> Result<Way<'a>, BlockError> {
@@ -81,11 +87,19 @@ impl TemplatedLines {
         }
         let columns = template.columns(self)?;
         let is_determined = |slot: &usize| columns.get(*slot).is_some_and(Column::is_determined);
-        Ok(if slots.len() <= 2 && slots.iter().all(is_determined) {
-            Way::ByNumbers(slots, parts, HashMap::new())
-        } else {
-            Way::Text(parts)
-        })
+        if !slots.iter().all(is_determined) {
+            return Ok(Way::Text(parts));
+        }
+        let data = self.data()?;
+        let codes: Option<Vec<Codes<'a>>> = slots.iter().map(|slot| columns[*slot].codes(data)).collect();
+        if let Some(codes) = codes {
+            let end = codes.iter().try_fold(1usize, |end, codes| end.checked_mul(codes.end()));
+            // A table that is not much larger than what it is made for.
+            if let Some(end) = end.filter(|end| *end <= template.rows as usize * 4 + 64) {
+                return Ok(Way::ByCodes(codes, parts, vec![UNSEEN; end]));
+            }
+        }
+        Ok(if slots.len() <= 2 { Way::ByNumbers(slots, parts, HashMap::new()) } else { Way::Text(parts) })
     }
 
     /// The number of a row's value.
@@ -99,6 +113,18 @@ impl TemplatedLines {
         let mut text = Vec::new();
         match way {
             Way::Fixed(number) => Ok(*number),
+            Way::ByCodes(codes, parts, known) => {
+                let mut code = 0;
+                for codes in codes {
+                    code = code * codes.end() + codes.of(ordinal).ok_or(BROKEN)?;
+                }
+                let known = known.get_mut(code).ok_or(BROKEN)?;
+                if *known == UNSEEN {
+                    self.put_together(template, parts, ordinal, &mut text)?;
+                    *known = builder.number(Some(std::str::from_utf8(&text).map_err(|_| BROKEN)?));
+                }
+                Ok(*known)
+            }
             Way::Text(parts) => {
                 self.put_together(template, parts, ordinal, &mut text)?;
                 Ok(builder.number(Some(std::str::from_utf8(&text).map_err(|_| BROKEN)?)))
