@@ -1,5 +1,6 @@
 // End-to-end tests on real binaries, a real Docker engine and a real browser.
 //   node tests/e2e/run.mjs [name ...]      names: single, compose, blog
+//   COMPOSE="docker compose" node ...      with another docker-compose than 1.29
 // Needs dist/bin (make binaries), Docker with docker-compose, Chromium, busybox-static for the containers that are watched.
 
 import { mkdirSync, rmSync } from "node:fs";

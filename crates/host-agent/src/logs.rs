@@ -16,6 +16,7 @@ mod link;
 mod loki;
 mod options;
 mod pipeline;
+mod sources;
 mod template;
 mod vector_config;
 
@@ -39,7 +40,7 @@ pub(crate) use pipeline::{LogPipeline, LogStatus};
 type Positions = Arc<BTreeMap<Arc<str>, line::Position>>;
 
 /// What a pipeline is made with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) host: Arc<str>,
     pub(crate) clock: Arc<dyn Clock>,

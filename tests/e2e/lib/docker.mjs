@@ -1,4 +1,4 @@
-// Docker and docker-compose as a user has them: 1.29 where it is installed, else the plugin.
+// Docker and docker-compose as a user has them: what COMPOSE names, such as "docker compose", else 1.29 where it is installed, else the plugin.
 
 import { spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { run } from "./process.mjs";
 import { equal, until } from "./wait.mjs";
 
 export const DOCKER = existsSync("/usr/bin/docker") ? "/usr/bin/docker" : "docker";
-export const COMPOSE = existsSync("/usr/bin/docker-compose") ? ["/usr/bin/docker-compose"] : [DOCKER, "compose"];
+export const COMPOSE = process.env.COMPOSE ? process.env.COMPOSE.split(" ") : existsSync("/usr/bin/docker-compose") ? ["/usr/bin/docker-compose"] : [DOCKER, "compose"];
 export const BINARIES = ["watchbell", "watchbell-metrics", "watchbell-logs", "watchbell-alerts", "watchbell-gateway", "watchbell-agent"];
 /** The image of the containers that are watched: a static busybox. */
 export const WATCHED = "wbe2e-watched";

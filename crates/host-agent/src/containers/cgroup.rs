@@ -93,11 +93,20 @@ impl CgroupTree {
         }
     }
 
-    /// The processes of a group, at most `limit`.
+    /// The processes of a group and of those below it, at most `limit`: a container that has groups of its own, as with systemd
+    /// or Docker inside, has its processes there alone.
     pub(crate) fn processes(&self, group: &str, reader: &mut GroupReader, limit: usize) -> Option<Vec<u32>> {
-        let root = self.walk_root()?;
-        let text = reader.text(&join(root, group), "cgroup.procs")?;
-        Some(text.lines().filter_map(|line| line.trim().parse().ok()).take(limit).collect())
+        let dir = join(self.walk_root()?, group);
+        let mut found = Vec::new();
+        push_processes(reader.text(&dir, "cgroup.procs")?, limit, &mut found);
+        let mut below = Vec::new();
+        walk(&dir, "", 0, &mut below);
+        for child in below {
+            // A group that has gone meanwhile has no processes.
+            let text = reader.text(&join(&dir, &child), "cgroup.procs").unwrap_or_default();
+            push_processes(text, limit, &mut found);
+        }
+        Some(found)
     }
 
     /// All groups below the root, parents first.
@@ -126,6 +135,13 @@ impl CgroupTree {
     }
 }
 
+/// The group of container `id` that holds `group`: a process may be in a group that the container has made below its own. `None`
+/// where it is not in the path: seen from another cgroup namespace `/` is not the root, but whatever that namespace begins with.
+pub(crate) fn container_group<'a>(group: &'a str, id: &str) -> Option<&'a str> {
+    let ends = group.match_indices('/').map(|(at, _)| at).skip(1).chain([group.len()]);
+    ends.map(|end| &group[..end]).find(|part| container_id(part) == Some(id))
+}
+
 /// The container id in a group's name: the last 64 hexadecimal digits of its last part.
 pub(crate) fn container_id(group: &str) -> Option<&str> {
     let last = group.rsplit('/').next()?;
@@ -139,6 +155,11 @@ pub(crate) fn container_id(group: &str) -> Option<&str> {
 
 fn join(base: &Path, group: &str) -> PathBuf {
     base.join(group.trim_start_matches('/'))
+}
+
+fn push_processes(text: &str, limit: usize, found: &mut Vec<u32>) {
+    let room = limit.saturating_sub(found.len());
+    found.extend(text.lines().filter_map(|line| line.trim().parse::<u32>().ok()).take(room));
 }
 
 fn walk(dir: &Path, group: &str, depth: usize, found: &mut Vec<String>) {
@@ -178,6 +199,18 @@ mod tests {
             assert_eq!(container_id(group), None, "{group}");
         }
         assert_eq!(container_id(&format!("/docker/{id}/sub")), None);
+    }
+
+    #[test]
+    fn a_group_within_a_container_is_the_containers() {
+        let id = "0123456789abcdef".repeat(4);
+        let scope = format!("/system.slice/docker-{id}.scope");
+        let nested = format!("{scope}/init/user.slice/docker-{}.scope", "f".repeat(64));
+        assert_eq!(container_group(&nested, &id), Some(scope.as_str()));
+        assert_eq!(container_group(&scope, &id), Some(scope.as_str()));
+        for foreign in ["", "/", "/system.slice/ssh.service", "no/slash"] {
+            assert_eq!(container_group(foreign, &id), None, "{foreign}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use sys::Clock;
 use tokio::sync::watch;
 
 use super::api_stats::{self, ApiReading};
-use super::cgroup::{CgroupTree, GroupReader, container_id};
+use super::cgroup::{CgroupTree, GroupReader, container_group, container_id};
 use super::docker::DockerLink;
 use super::inventory::{ContainerInfo, Inventory};
 use super::machine::Machine;
@@ -193,6 +193,7 @@ impl ContainerCollectors {
                 .pid
                 .and_then(|pid| read_text(&self.roots.proc(&format!("{pid}/cgroup"))).ok())
                 .and_then(|text| tree.group_of(&text))
+                .and_then(|group| container_group(&group, &container.id).map(str::to_owned))
                 .filter(|group| tree.exists(group));
             if let Some(group) = told {
                 memory.groups.insert(container.id.clone(), group);

@@ -1,4 +1,4 @@
-//! Recorded machines with one container each, of both cgroup versions.
+//! Machines with one container each, of both cgroup versions, and one that was recorded with several.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use super::*;
 use crate::files::Roots;
 use crate::page::Page;
 use crate::status::StatusBoard;
+
+/// `testdata/README.md` says of what.
+const RECORDED: &str = "v2-recorded";
 
 fn base(machine: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(machine)
@@ -47,11 +50,19 @@ fn container(state: &str) -> ContainerInfo {
 }
 
 async fn page_of(machine: &str, state: &str, connected: bool, options: ContainerOptions) -> String {
+    page_with(machine, vec![container(state)], connected, options).await
+}
+
+async fn page_with(
+    machine: &str,
+    containers: Vec<ContainerInfo>,
+    connected: bool,
+    options: ContainerOptions,
+) -> String {
     let base = base(machine);
     let roots = Roots { procfs: base.join("proc"), sysfs: base.join("sys"), rootfs: base };
-    let info = Arc::new(container(state));
     let mut inventory = Inventory { connected, docker_version: "29.0".to_owned(), ..Inventory::default() };
-    inventory.containers.insert(info.id.clone(), info);
+    inventory.containers = containers.into_iter().map(|info| (info.id.clone(), Arc::new(info))).collect();
     let (_sender, receiver) = watch::channel(Arc::new(inventory));
     let collectors = Arc::new(ContainerCollectors::new(
         roots,
@@ -65,25 +76,107 @@ async fn page_of(machine: &str, state: &str, connected: bool, options: Container
     collectors.collect(Page::new()).await.render(Format::Prometheus, "")
 }
 
+/// What Docker said of the containers on the recorded machine.
+fn recorded_containers() -> Vec<ContainerInfo> {
+    let text = std::fs::read(base(RECORDED).join("inspect.json")).unwrap();
+    let inspections: Vec<bollard::models::ContainerInspectResponse> = serde_json::from_slice(&text).unwrap();
+    inspections.into_iter().filter_map(ContainerInfo::from_inspection).collect()
+}
+
+/// Compares a page with `testdata/MACHINE.expected`, or writes that where `UPDATE_EXPECT` is set.
+fn expect_page(machine: &str, page: &str) {
+    let got: String = page
+        .lines()
+        .filter(|line| !line.contains("cadvisor_version_info{"))
+        .flat_map(|l| [l, "\n"])
+        .collect();
+    let path = base(&format!("{machine}.expected"));
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, &got).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    for (got, expected) in got.lines().zip(expected.lines()) {
+        assert_eq!(got, expected, "{machine}");
+    }
+    assert_eq!(got.lines().count(), expected.lines().count(), "{machine}");
+}
+
 #[tokio::test]
 async fn both_versions_give_the_expected_pages() {
     for machine in ["v1", "v2"] {
-        let page = page_of(machine, "running", true, ContainerOptions::default()).await;
-        let got: String = page
-            .lines()
-            .filter(|line| !line.contains("cadvisor_version_info{"))
-            .flat_map(|l| [l, "\n"])
-            .collect();
-        let path = base(&format!("{machine}.expected"));
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, &got).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap();
-        for (got, expected) in got.lines().zip(expected.lines()) {
-            assert_eq!(got, expected, "{machine}");
-        }
-        assert_eq!(got.lines().count(), expected.lines().count(), "{machine}");
+        expect_page(machine, &page_of(machine, "running", true, ContainerOptions::default()).await);
     }
+}
+
+#[tokio::test]
+async fn a_recorded_machine_gives_the_expected_page() {
+    let page = page_with(RECORDED, recorded_containers(), true, ContainerOptions::default()).await;
+    expect_page(RECORDED, &page);
+}
+
+/// Independent of the page as a whole: what stands in a container's own group, also where its processes are in one below.
+#[tokio::test]
+async fn the_numbers_of_recorded_containers_are_those_of_their_files() {
+    let containers = recorded_containers();
+    let page = page_with(RECORDED, containers.clone(), true, ContainerOptions::default()).await;
+    let sample = |metric: &str, name: &str| -> f64 {
+        let is_it = |line: &&str| {
+            line.starts_with(&format!("{metric}{{")) && line.contains(&format!(",name=\"{name}\""))
+        };
+        let line = page.lines().find(is_it).unwrap_or_else(|| panic!("{metric} of {name}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    for name in ["burner", "disk", "oomchild", "web"] {
+        let id = &containers.iter().find(|container| container.name == name).unwrap().id;
+        let group = base(RECORDED).join(format!("sys/fs/cgroup/system.slice/docker-{id}.scope"));
+        let file = |file: &str, key: &str| -> f64 {
+            let text = std::fs::read_to_string(group.join(file)).unwrap();
+            let value = text
+                .lines()
+                .find_map(|line| line.strip_prefix(key))
+                .unwrap_or_else(|| panic!("{file} {key}"));
+            value.trim().parse().unwrap()
+        };
+        for (metric, name_of_file, key, unit) in [
+            ("container_cpu_usage_seconds_total", "cpu.stat", "usage_usec ", 1e-6),
+            ("container_cpu_user_seconds_total", "cpu.stat", "user_usec ", 1e-6),
+            ("container_cpu_system_seconds_total", "cpu.stat", "system_usec ", 1e-6),
+            ("container_memory_usage_bytes", "memory.current", "", 1.0),
+            ("container_memory_max_usage_bytes", "memory.peak", "", 1.0),
+            ("container_memory_rss", "memory.stat", "anon ", 1.0),
+            ("container_memory_cache", "memory.stat", "file ", 1.0),
+            ("container_oom_kills_total", "memory.events", "oom_kill ", 1.0),
+        ] {
+            let (got, expected) = (sample(metric, name), file(name_of_file, key) * unit);
+            assert!(
+                (got - expected).abs() <= expected * 1e-9,
+                "{metric} of {name}: {got}, the file {expected}"
+            );
+        }
+    }
+    // A group below the container's has its only process, and less memory.
+    assert!((sample("container_processes", "web") - 1.0).abs() < f64::EPSILON);
+    assert!((sample("container_exit_code", "oom") - 137.0).abs() < f64::EPSILON);
+}
+
+/// As an agent sees it that is a container itself: its own group is `/` there, and those of others lie outside.
+#[tokio::test]
+async fn another_cgroup_namespace_makes_no_container_the_machine() {
+    let machine = tempfile::tempdir().unwrap();
+    let run =
+        std::process::Command::new("cp").arg("-r").arg(base(RECORDED).join(".")).arg(machine.path()).status();
+    assert!(run.unwrap().success());
+    let containers = recorded_containers();
+    for (place, container) in containers.iter().enumerate() {
+        let Some(pid) = container.pid else { continue };
+        let seen =
+            if place == 0 { "0::/\n".to_owned() } else { format!("0::/../docker-{}.scope\n", container.id) };
+        std::fs::write(machine.path().join(format!("proc/{pid}/cgroup")), seen).unwrap();
+    }
+    let seen =
+        page_with(machine.path().to_str().unwrap(), containers.clone(), true, ContainerOptions::default())
+            .await;
+    assert_eq!(seen, page_with(RECORDED, containers, true, ContainerOptions::default()).await);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{Field, Line, Place, Position, Source, SourceLines, line_text, stable_hash};
 use super::options::{FileSource, ReadFrom};
-use crate::files::Roots;
+use crate::files::{Roots, names_in};
 use crate::glob::Glob;
 use crate::status::StatusBoard;
 
@@ -24,6 +24,8 @@ const TURN_BYTES: usize = 1 << 20;
 /// The part of the first line that makes the fingerprint.
 const FINGERPRINT_BYTES: usize = 1 << 10;
 const FILES_MAX: usize = 1_000;
+/// How many names of a directory are looked at for a file that was renamed while we were away.
+const SIBLINGS_MAX: usize = 1_000;
 /// How often a file of the same beginning may have been truncated.
 const EPOCHS_MAX: u64 = 16;
 const RECENT: Duration = Duration::from_secs(3_600);
@@ -115,6 +117,9 @@ impl FileReader {
             self.status.set(AREA, "file limit", reason);
             paths.truncate(FILES_MAX);
         }
+        if !self.looked {
+            self.find_renamed();
+        }
         let mut seen = Vec::with_capacity(paths.len());
         for path in paths {
             match self.look_at(&path) {
@@ -132,6 +137,43 @@ impl FileReader {
             file.replaced = !seen.contains(&file.inode);
         }
         self.looked = true;
+    }
+
+    /// Opens what was renamed while we were away: its last lines may stand under a name that no pattern matches.
+    fn find_renamed(&mut self) {
+        if self.options.ignore_checkpoints {
+            return;
+        }
+        let prefix = format!("{}/file/", self.host);
+        let positions = Arc::clone(&self.positions);
+        for (key, position) in positions.iter() {
+            let Some(path) = key.strip_prefix(&prefix).map(|shown| self.roots.host_path(shown)) else {
+                continue;
+            };
+            let text = path.to_string_lossy();
+            let named = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(&text));
+            if !named(&self.include) || named(&self.exclude) || Incarnation::of(&path, *position).is_some() {
+                continue;
+            }
+            let Some(dir) = path.parent() else { continue };
+            let names = names_in(dir).unwrap_or_default();
+            let found = names.iter().take(SIBLINGS_MAX);
+            let found = found.filter_map(|name| Incarnation::of(&dir.join(name), *position));
+            for found in found.filter(|found| position.place.offset <= found.length).take(1) {
+                let source = Arc::new(self.source(Arc::clone(key), &path, position.generation));
+                let opened = OpenFile {
+                    file: found.file,
+                    inode: found.inode,
+                    source,
+                    fingerprint: found.fingerprint,
+                    epoch: found.epoch,
+                    offset: position.place.offset,
+                    partial: Vec::new(),
+                    replaced: true,
+                };
+                self.files.insert(opened.inode, opened);
+            }
+        }
     }
 
     /// Opens the file at `path` if it is not open; returns its identity.
@@ -152,15 +194,14 @@ impl FileReader {
         let Some(fingerprint) = fingerprint(&mut file, inode)? else { return Ok(Some(inode)) };
         let key: Arc<str> = format!("{}/file/{}", self.host, self.shown(path)).into();
         let known = self.positions.get(&key).filter(|_| !self.options.ignore_checkpoints);
-        let matching = known.and_then(|position| {
-            let epoch =
-                (0..EPOCHS_MAX).find(|epoch| generation(fingerprint, *epoch) == position.generation)?;
-            Some((epoch, position.place.offset))
-        });
+        let matching = known
+            .and_then(|position| Some((epoch_of(fingerprint, position.generation)?, position.place.offset)));
         let (epoch, offset) = match matching {
             // Shorter than what was read: it was truncated while we were away.
             Some((epoch, offset)) if offset > metadata.len() => (epoch + 1, 0),
             Some(known) => known,
+            // The successor of a file that was followed is no first contact.
+            None if known.is_some() => (0, 0),
             None => (0, self.first_offset(&mut file, metadata.len(), age)?),
         };
         let source = Arc::new(self.source(key, path, generation(fingerprint, epoch)));
@@ -344,6 +385,33 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
 
 fn generation(fingerprint: u64, epoch: u64) -> u64 {
     if epoch == 0 { fingerprint } else { stable_hash(&[&fingerprint.to_le_bytes(), &epoch.to_le_bytes()]) }
+}
+
+/// The file that a position is of, wherever it lies now.
+#[derive(Debug)]
+struct Incarnation {
+    file: std::fs::File,
+    inode: (u64, u64),
+    length: u64,
+    fingerprint: u64,
+    epoch: u64,
+}
+
+impl Incarnation {
+    /// The file at `path` if the position is of it.
+    fn of(path: &Path, position: Position) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        let inode = (metadata.dev(), metadata.ino());
+        let mut file = open(path).ok()?;
+        let fingerprint = fingerprint(&mut file, inode).ok()??;
+        let epoch = epoch_of(fingerprint, position.generation)?;
+        Some(Self { file, inode, length: metadata.len(), fingerprint, epoch })
+    }
+}
+
+/// How often a file of this beginning had been truncated when it was of this generation.
+fn epoch_of(fingerprint: u64, known: u64) -> Option<u64> {
+    (0..EPOCHS_MAX).find(|epoch| generation(fingerprint, *epoch) == known)
 }
 
 /// What tells a file from another: its inode and its first line; `None` as long as it has no whole line and little else.

@@ -1,6 +1,7 @@
 //! The systemd journal, as `journalctl -o json` tells it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::line::{
     ClockedPlaces, Field, LINE_BYTES_MAX, Line, Place, Position, Source, SourceLines, stable_hash,
 };
 use super::options::JournalSource;
+use crate::files::names_in;
 use crate::status::StatusBoard;
 
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -23,6 +25,8 @@ const FIRST_CONTACT: &str = "-1h";
 const FIRST_CONTACT_LINES: &str = "1000";
 const UNITS_MAX: usize = 2_000;
 const AREA: &str = "journal";
+/// Where journald keeps its files, each machine in a directory of its own.
+const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
 /// Reads the journal.
 #[derive(Debug)]
@@ -58,6 +62,7 @@ impl JournalReader {
         let mut units: BTreeMap<String, Unit> = BTreeMap::new();
         let mut read_to_us = self.resume_us();
         loop {
+            self.note_hidden().await;
             let outcome = tokio::select! {
                 outcome = self.read_once(&mut units, &mut read_to_us) => outcome,
                 () = cancel.cancelled() => return,
@@ -74,6 +79,26 @@ impl JournalReader {
                 () = tokio::time::sleep(RETRY_AFTER) => {}
                 () = cancel.cancelled() => return,
             }
+        }
+    }
+
+    /// Without the right to read the system's journal journalctl shows the user's own lines alone, and says nothing.
+    async fn note_hidden(&self) {
+        const SUBJECT: &str = "system journal";
+        let directories = match &self.options.directory {
+            Some(directory) => vec![PathBuf::from(directory)],
+            None => JOURNALS.map(PathBuf::from).to_vec(),
+        };
+        let hidden = tokio::task::spawn_blocking(move || hidden_journal(&directories)).await.ok().flatten();
+        match hidden {
+            Some(path) => {
+                let reason = format!(
+                    "{} cannot be read: the journal of other users and the system is missing",
+                    path.display()
+                );
+                self.status.set(AREA, SUBJECT, reason);
+            }
+            None => self.status.clear(AREA, SUBJECT),
         }
     }
 
@@ -187,6 +212,19 @@ impl JournalReader {
         let source = Arc::new(Source { key, generation, fields, identity });
         Unit { source, places: ClockedPlaces::default(), skip_to: known.map(|position| position.place) }
     }
+}
+
+/// The system's journal below one of `directories`, if it is there and not for us.
+#[expect(clippy::disallowed_methods, reason = "the journal is read where it is; no store is behind it")]
+fn hidden_journal(directories: &[PathBuf]) -> Option<PathBuf> {
+    let of_machines = directories.iter().flat_map(|dir| {
+        let machines = names_in(dir).unwrap_or_default();
+        machines.into_iter().map(|machine| dir.join(machine).join("system.journal"))
+    });
+    let is_denied = |path: &PathBuf| {
+        std::fs::File::open(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    of_machines.into_iter().find(is_denied)
 }
 
 /// Reads an entry; `None` for what is none or has no message. `now_us` stands in for a missing time.

@@ -13,17 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::delivery::{Action, Delivery, DeliveryCounts, Event};
 use super::disk::{Begin, DeliveryDisk};
-use super::docker_source::DockerReader;
-use super::file_source::FileReader;
 use super::grpc::GrpcLink;
-use super::journal::JournalReader;
 use super::labels::Labeler;
 use super::line::SourceLines;
 use super::link::{LinkCommand, LinkHealth};
 use super::loki::{self, LokiLink};
-use super::options::{
-    DockerSource, FileSource, JournalSource, LogOptions, ReadFrom, SinkOptions, SinkTarget, SourceKind,
-};
+use super::options::{LogOptions, SinkOptions, SinkTarget};
+use super::sources::Sources;
 
 /// Messages of sources that wait for delivery.
 const HANDED_OVER_MAX: usize = 16;
@@ -128,8 +124,9 @@ impl LogPipeline {
         let (link_sender, link_commands) = mpsc::channel(4);
         let delivery = Delivery::new(self.sink.limits, self.begin.waiting_bytes, self.begin.next_load);
         let positions = Arc::new(self.begin.positions);
-        start_sources(&self.options, &self.parts, &lines_sender, &positions, lifecycle);
-        drop(lines_sender);
+        let clock = Arc::clone(&self.parts.clock);
+        Sources { parts: self.parts, lines: lines_sender, positions, lifecycle: lifecycle.clone() }
+            .start(&self.options);
         let disk_events = events_sender.clone();
         let disk = self.disk;
         lifecycle.spawn_essential("log disk", async move {
@@ -155,7 +152,7 @@ impl LogPipeline {
         let driver = Driver {
             delivery,
             labeler: self.labeler,
-            clock: Arc::clone(&self.parts.clock),
+            clock,
             lines,
             events,
             disk: disk_sender,
@@ -190,74 +187,6 @@ async fn make_link(
             Ok((Link::Loki(LokiLink { url, snappy, tenant, client, health }), server))
         }
     }
-}
-
-fn start_sources(
-    options: &LogOptions,
-    parts: &Parts,
-    lines: &mpsc::Sender<SourceLines>,
-    positions: &super::Positions,
-    lifecycle: &Lifecycle,
-) {
-    let docker = |options: DockerSource| {
-        let reader = DockerReader {
-            options: Arc::new(options),
-            host: Arc::clone(&parts.host),
-            link: parts.link.clone(),
-            clock: Arc::clone(&parts.clock),
-            status: Arc::clone(&parts.status),
-            lines: lines.clone(),
-            positions: Arc::clone(positions),
-            started_ns: parts.clock.now_ns(),
-        };
-        lifecycle.spawn("container logs", reader.run(parts.inventory.clone(), lifecycle.stopping().clone()));
-    };
-    let files = |options: FileSource| {
-        let reader = FileReader::new(options, parts, lines.clone(), Arc::clone(positions));
-        let stopping = lifecycle.stopping().clone();
-        lifecycle.spawn_essential("log files", async move {
-            tokio::task::spawn_blocking(move || reader.run(&stopping)).await?;
-            Ok(())
-        });
-    };
-    let journal = |options: JournalSource| {
-        let reader = JournalReader {
-            options,
-            host: Arc::clone(&parts.host),
-            clock: Arc::clone(&parts.clock),
-            status: Arc::clone(&parts.status),
-            lines: lines.clone(),
-            positions: Arc::clone(positions),
-        };
-        lifecycle.spawn("journal", reader.run(lifecycle.stopping().clone()));
-    };
-    for source in &options.sources {
-        match &source.kind {
-            SourceKind::Docker(options) => docker(options.clone()),
-            SourceKind::File(options) => files(options.clone()),
-            SourceKind::Journal(options) => journal(options.clone()),
-            SourceKind::Machine if parts.link.is_present() => docker(DockerSource::default()),
-            SourceKind::Machine => {
-                let has_journal = ["var/log/journal", "run/log/journal"]
-                    .iter()
-                    .any(|path| parts.roots.host_path(path).join(".").exists());
-                files(machine_files(parts, has_journal));
-                if has_journal && !parts.roots.is_container() {
-                    journal(JournalSource::default());
-                }
-            }
-        }
-    }
-}
-
-/// The usual files under /var/log; those that the journal has too only where there is none.
-fn machine_files(parts: &Parts, has_journal: bool) -> FileSource {
-    let mut include = vec!["var/log/*.log", "var/log/*/*.log"];
-    if !has_journal {
-        include.extend(["var/log/syslog", "var/log/messages"]);
-    }
-    let include = include.into_iter().map(|path| parts.roots.host_path(path).display().to_string());
-    FileSource { include: include.collect(), read_from: ReadFrom::Recent, ..FileSource::default() }
 }
 
 fn register_metrics(lifecycle: &Lifecycle, shared: &Arc<Shared>) {

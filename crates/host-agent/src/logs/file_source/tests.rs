@@ -89,6 +89,29 @@ fn renamed_files_are_finished_before_their_successors() {
 }
 
 #[test]
+fn files_renamed_while_nobody_looked_are_finished() {
+    for successor in ["new\n", "", "absent"] {
+        let mut bench = Bench::new();
+        bench.append("a.log", "one\n");
+        bench.append("b.log", "other\n");
+        let mut reader = bench.reader(ReadFrom::Recent);
+        assert_eq!(bench.turn(&mut reader), ["one", "other"]);
+        drop(reader);
+        bench.append("a.log", "two\nlast");
+        std::fs::rename(bench.path("a.log"), bench.path("a.log.1")).unwrap();
+        if successor != "absent" {
+            bench.append("a.log", successor);
+        }
+        let mut reader = bench.reader(ReadFrom::End);
+        let expected: &[&str] = if successor == "new\n" { &["two", "last", "new"] } else { &["two", "last"] };
+        assert_eq!(bench.turn(&mut reader), expected, "{successor}");
+        assert_eq!(bench.turn(&mut reader), Vec::<String>::new());
+        bench.append("a.log", "later\n");
+        assert_eq!(bench.turn(&mut reader), ["later"], "{successor}");
+    }
+}
+
+#[test]
 fn truncated_files_begin_anew_as_another_generation() {
     let mut bench = Bench::new();
     bench.append("a.log", "banner\none\ntwo\n");

@@ -19,7 +19,7 @@ use wire::delivery::{Ack, DeliverRequest, DeliverResponse, SlowDown, Welcome};
 use super::*;
 use crate::containers::{DockerLink, Inventory};
 use crate::files::Roots;
-use crate::logs::options::SourceOptions;
+use crate::logs::options::{FileSource, SourceKind, SourceOptions};
 
 /// What a server has stored, in order, by source; a place that comes again is dropped, as the real one does.
 #[derive(Debug, Default)]
@@ -121,18 +121,24 @@ async fn start(dir: &Path, endpoint: &str) -> Lifecycle {
         sink.limits.backoff_max = Duration::from_millis(50);
         sink.limits.spill_after = Duration::from_millis(300);
     }
-    let parts = Parts {
+    let pipeline = LogPipeline::open(options, parts(dir, "/"), &lifecycle).await.unwrap().unwrap();
+    pipeline.start(&lifecycle);
+    lifecycle
+}
+
+/// A machine whose Docker has a socket and does not answer.
+fn parts(dir: &Path, rootfs: impl Into<PathBuf>) -> Parts {
+    let socket = dir.join("docker.sock");
+    std::fs::write(&socket, "").unwrap();
+    Parts {
         host: "h".into(),
         clock: Arc::new(sys::SystemClock::new()),
         status: Arc::default(),
-        link: DockerLink::new(None),
+        link: DockerLink::new(Some(socket.display().to_string())),
         inventory: watch::channel(Arc::new(Inventory::default())).1,
-        roots: Roots { rootfs: "/".into(), procfs: "/proc".into(), sysfs: "/sys".into() },
+        roots: Roots { rootfs: rootfs.into(), procfs: "/proc".into(), sysfs: "/sys".into() },
         data_dir: dir.join("data"),
-    };
-    let pipeline = LogPipeline::open(options, parts, &lifecycle).await.unwrap().unwrap();
-    pipeline.start(&lifecycle);
-    lifecycle
+    }
 }
 
 fn append(dir: &Path, from: usize, to: usize) {
@@ -172,6 +178,24 @@ async fn lines_survive_outages_and_restarts_of_both_sides() {
     assert_eq!(server.wait_for(701).await.last().map(String::as_str), Some("line 700"));
     third.stop(Duration::from_secs(20)).await;
     assert_eq!(server.0.lock().received, received + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_does_not_answer_is_no_reason_to_read_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("var/log");
+    std::fs::create_dir_all(&logs).unwrap();
+    append(&logs, 0, 3);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = LogOptions::defaults(format!("http://{}", listener.local_addr().unwrap()));
+    let server = FakeServer::default();
+    server.serve(listener).await;
+    let lifecycle = Lifecycle::new("test", &Registry::new());
+    let pipeline =
+        LogPipeline::open(options, parts(dir.path(), dir.path()), &lifecycle).await.unwrap().unwrap();
+    pipeline.start(&lifecycle);
+    assert_eq!(server.wait_for(3).await, ["line 0", "line 1", "line 2"]);
+    lifecycle.stop(Duration::from_secs(20)).await;
 }
 
 /// Counts what would be written at the usual level.
