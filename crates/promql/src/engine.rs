@@ -9,6 +9,7 @@ use promql_syntax::{Expr, Features, ValueType};
 use resources::RequestContext;
 
 use crate::eval::Evaluator;
+use crate::places::Places;
 use crate::plan::{QueryTimes, lower};
 use crate::series::{Point, Series, Steps};
 use crate::value::{MatrixSeries, QueryResult, SampleValue, Value, VectorSample};
@@ -108,16 +109,17 @@ impl<'a> From<&'a Expr> for Query<'a> {
     }
 }
 
-/// Evaluates queries. Holds options only: cheap to clone and to make.
+/// Evaluates queries. Holds options, and how many callers evaluate on their own threads: cheap to clone and to make.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     options: EngineOptions,
+    places: Places,
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Self { options }
+        Self { options, places: Places::default() }
     }
 
     /// The options.
@@ -129,14 +131,14 @@ impl Engine {
     pub fn with_lookback(&self, lookback_ms: i64) -> Self {
         let mut options = self.options.clone();
         options.lookback_ms = lookback_ms;
-        Self { options }
+        Self { options, places: self.places.clone() }
     }
 
     /// The same engine with other features, such as statistics by step for one query.
     pub fn with_features(&self, features: EngineFeatures) -> Self {
         let mut options = self.options.clone();
         options.features = features;
-        Self { options }
+        Self { options, places: self.places.clone() }
     }
 
     /// Parses an expression with the engine's features.
@@ -144,7 +146,7 @@ impl Engine {
         Ok(parse(text, self.options.features.syntax)?)
     }
 
-    /// Evaluates a query at one time. Blocks: runs on the pool of the context's CPU class.
+    /// Evaluates a query at one time. Blocks; large parts run on the pool of the context's CPU class.
     pub fn instant<'q>(
         &self,
         ctx: &RequestContext,
@@ -156,8 +158,8 @@ impl Engine {
         self.run(ctx, reader, query.into(), times, Steps::instant(time))
     }
 
-    /// Evaluates a query at `start`, `start + step`, … up to `end`, all in ms. Blocks: runs on the pool of the context's CPU
-    /// class. The result is a matrix.
+    /// Evaluates a query at `start`, `start + step`, … up to `end`, all in ms. Blocks; large parts run on the pool of the
+    /// context's CPU class. The result is a matrix.
     pub fn range<'q>(
         &self,
         ctx: &RequestContext,
@@ -208,10 +210,18 @@ impl Engine {
         }
         let plan = lower(expr, times)?;
         let evaluator = Evaluator::new(ctx, reader, &self.options, steps, text);
-        let value = ctx.cpu.install(ctx.cpu_class, || {
+        let evaluate = || {
             let result = evaluator.query(&plan, steps)?;
             Ok::<_, QueryError>(result.into_value(is_range, steps))
-        })?;
+        };
+        // Waking another thread and waiting for it costs more than a small query does. What is for many threads goes to the
+        // pool all the same, and so does everything once as many callers as it has threads are at work.
+        let place = self.places.take(ctx.cpu.threads(ctx.cpu_class));
+        let value = match place {
+            Some(_) => evaluate()?,
+            None => ctx.cpu.install(ctx.cpu_class, evaluate)?,
+        };
+        drop(place);
         let (notes, stats) = evaluator.finish();
         Ok(QueryResult { value, annotations: notes.into_annotations(text), stats })
     }

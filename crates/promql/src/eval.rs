@@ -265,7 +265,8 @@ impl<'a> Evaluator<'a> {
             let mut scratch = Scratch::default();
             return items.iter().map(|item| one(&mut scratch, item)).collect();
         }
-        items.par_iter().with_min_len(parallel_min.div_ceil(4)).map_init(Scratch::default, one).collect()
+        let items = items.par_iter().with_min_len(parallel_min.div_ceil(4));
+        self.ctx.cpu.install(self.ctx.cpu_class, || items.map_init(Scratch::default, one).collect())
     }
 
     /// Adds remarks.

@@ -3,7 +3,7 @@
 //! A query is parsed ([`promql_syntax`]), lowered to a plan with all times resolved, and evaluated part by part: each part
 //! gives columns over all steps at once, series are worked on in parallel on the pool of the context's CPU class.
 //!
-//! Invariants: the engine holds no state between queries; what a query holds is counted against its limit of samples and
+//! Invariants: the engine holds no state between queries but how many there are; what a query holds is counted against its limit of samples and
 //! taken from `ctx.memory`; the context is checked before each series and at least every few steps.
 
 #![warn(missing_docs)]
@@ -16,6 +16,7 @@ mod functions;
 mod memory_reader;
 mod notes;
 mod parse;
+mod places;
 mod plan;
 mod series;
 pub mod testscript;

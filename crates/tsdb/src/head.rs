@@ -472,7 +472,8 @@ impl<'a> ShardCursor<'a> {
 }
 
 /// The shard of a series.
-fn shard_of(series: SeriesId) -> usize {
+#[inline]
+pub(crate) fn shard_of(series: SeriesId) -> usize {
     (series >> RUN_BITS) as usize & (SHARDS - 1)
 }
 

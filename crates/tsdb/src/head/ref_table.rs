@@ -8,30 +8,43 @@ use super::SeriesId;
 const SPARSE_FACTOR: u64 = 16;
 const LIST_FLOOR: u64 = 1 << 16;
 
+/// What a reference stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefEntry {
+    pub(crate) id: SeriesId,
+    /// 0 stands for no series.
+    pub(crate) generation: u32,
+    /// Samples up to this time are in the series already, in head chunks.
+    pub(crate) restored_until: i64,
+}
+
+impl RefEntry {
+    const NONE: Self = Self { id: 0, generation: 0, restored_until: i64::MIN };
+}
+
 /// Series by WAL reference; several references may stand for one series.
 #[derive(Debug, Default)]
 pub(crate) struct RefTable {
     /// The reference of the list's first place.
     base: u64,
-    /// Number and generation; generation 0 stands for none.
-    list: Vec<(SeriesId, u32)>,
-    others: HashMap<u64, (SeriesId, u32)>,
+    list: Vec<RefEntry>,
+    others: HashMap<u64, RefEntry>,
     count: u64,
 }
 
 impl RefTable {
     /// The series of a reference.
     #[inline]
-    pub(crate) fn get(&self, wal_ref: u64) -> Option<(SeriesId, u32)> {
+    pub(crate) fn get(&self, wal_ref: u64) -> Option<RefEntry> {
         let at = wal_ref.wrapping_sub(self.base);
         match usize::try_from(at).ok().and_then(|at| self.list.get(at)) {
-            Some(found) if found.1 != 0 => Some(*found),
+            Some(found) if found.generation != 0 => Some(*found),
             _ => self.others.get(&wal_ref).copied(),
         }
     }
 
-    /// Remembers the series of a reference.
-    pub(crate) fn insert(&mut self, wal_ref: u64, series: (SeriesId, u32)) {
+    /// Remembers the series of a reference that was not known.
+    pub(crate) fn insert(&mut self, wal_ref: u64, series: RefEntry) {
         if self.count == 0 {
             self.base = wal_ref;
         }
@@ -43,7 +56,7 @@ impl RefTable {
         }
         let at = at as usize;
         if at >= self.list.len() {
-            self.list.resize(at + 1, (0, 0));
+            self.list.resize(at + 1, RefEntry::NONE);
         }
         self.list[at] = series;
     }
@@ -59,10 +72,11 @@ mod tests {
         let refs = [500_000, 500_001, 500_007, 3, u64::MAX, 500_000 + (1 << 20), 499_999, 500_002];
         for (id, wal_ref) in (0..).zip(refs) {
             assert_eq!(table.get(wal_ref), None);
-            table.insert(wal_ref, (id, 1));
+            table.insert(wal_ref, RefEntry { id, generation: 1, restored_until: 5 });
         }
         for (id, wal_ref) in (0..).zip(refs) {
-            assert_eq!(table.get(wal_ref), Some((id, 1)));
+            let expected = RefEntry { id, generation: 1, restored_until: 5 };
+            assert_eq!(table.get(wal_ref), Some(expected));
         }
         assert_eq!([0, 500_003, 500_006].map(|wal_ref| table.get(wal_ref)), [None; 3]);
     }

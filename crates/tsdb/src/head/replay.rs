@@ -7,20 +7,22 @@ use hashbrown::HashMap;
 use sys::Fs;
 
 use super::chunk_files::{ChunkPlace, ClosedChunk, FoundChunk};
-use super::ref_table::RefTable;
-use super::series::Applied;
-use super::{Head, SeriesId, ShardCursor, from_ref, slot_of};
+use super::ref_table::{RefEntry, RefTable};
+use super::{Head, SeriesId, from_ref, slot_of};
 use crate::metrics::{Count, Counters, ReplayProgress};
 use crate::wal::reader::{SegmentReport, read_segment, read_segment_ahead};
 use crate::wal::record::{self, Record, RefHistogram, RefSample};
 use crate::wal::{list_segments, segment_path};
 use crate::{Error, Result};
+use lanes::{Lanes, PlacedHistogram, PlacedSample};
+
+mod lanes;
 
 const CHECKPOINT_PREFIX: &str = "checkpoint.";
 /// The most bytes of a segment that is written anew because it was damaged.
 const SEGMENT_BYTES_MAX: u64 = 512 << 20;
-/// Samples whose series are fetched from memory side by side.
-const AT_ONCE: usize = 16;
+/// A shorter log is not worth threads.
+const THREADS_BYTES_MIN: u64 = 1 << 20;
 /// How often a long replay tells how far it is.
 const PROGRESS_STEPS: usize = 20;
 
@@ -64,6 +66,7 @@ pub(crate) struct Replay<'a> {
     ctx: &'a ReplayContext<'a>,
     chunks: FoundChunks,
     series: RefTable,
+    lanes: Lanes<'a>,
     unknown_refs: u64,
     /// The samples of a record, kept for the next one.
     samples: Vec<RefSample>,
@@ -91,19 +94,43 @@ pub(crate) fn last_checkpoint(fs: &dyn Fs, wal: &Path) -> Result<Option<(u64, St
 
 impl<'a> Replay<'a> {
     pub(crate) fn new(head: &'a Head, ctx: &'a ReplayContext<'a>, chunks: FoundChunks) -> Self {
-        Self { head, ctx, chunks, series: RefTable::default(), unknown_refs: 0, samples: Vec::new() }
+        let (series, lanes) = (RefTable::default(), Lanes::inline(head));
+        Self { head, ctx, chunks, series, lanes, unknown_refs: 0, samples: Vec::new() }
     }
 
     /// Reads everything. Damage is set aside and told; only what the operating system refuses is an error.
-    pub(crate) fn run(mut self) -> Result<ReplaySummary> {
-        let mut summary = ReplaySummary::default();
+    pub(crate) fn run(self) -> Result<ReplaySummary> {
         let wal = self.ctx.dir.join("wal");
+        if self.log_bytes(&wal)? < THREADS_BYTES_MIN {
+            return self.read_all(&wal);
+        }
+        std::thread::scope(|scope| {
+            let mut replay = self;
+            replay.lanes =
+                Lanes::start(replay.head, scope).map_err(Error::io("start threads to replay", &wal))?;
+            replay.read_all(&wal)
+        })
+    }
+
+    fn log_bytes(&self, wal: &Path) -> Result<u64> {
+        let fs = self.ctx.fs;
+        let mut bytes = 0;
+        for segment in list_segments(fs, wal).map_err(Error::io("list", wal))? {
+            let path = segment_path(wal, segment);
+            bytes += fs.file_len(&path).map_err(Error::io("measure", &path))?;
+        }
+        Ok(bytes)
+    }
+
+    fn read_all(mut self, wal: &Path) -> Result<ReplaySummary> {
+        let mut summary = ReplaySummary::default();
         let mut from = 0;
-        if let Some((last, name)) = last_checkpoint(self.ctx.fs, &wal)? {
+        if let Some((last, name)) = last_checkpoint(self.ctx.fs, wal)? {
             self.read_dir(&wal.join(name), 0, &mut summary, Log::Wal)?;
             from = last + 1;
         }
-        self.read_dir(&wal, from, &mut summary, Log::Wal)?;
+        self.read_dir(wal, from, &mut summary, Log::Wal)?;
+        self.lanes.settle();
         self.read_dir(&self.ctx.dir.join("wbl"), 0, &mut summary, Log::Late)?;
         self.restore_late_chunks();
         if self.unknown_refs > 0 {
@@ -218,7 +245,7 @@ impl<'a> Replay<'a> {
             Record::Histograms(histograms) => {
                 summary.samples += histograms.len() as u64;
                 match log {
-                    Log::Wal => histograms.iter().for_each(|item| self.add_histogram(item)),
+                    Log::Wal => histograms.into_iter().for_each(|item| self.add_histogram(item)),
                     Log::Late => histograms.iter().for_each(|item| self.add_late_histogram(item)),
                 }
             }
@@ -262,66 +289,57 @@ impl<'a> Replay<'a> {
         let Ok((series, created)) = self.head.get_or_create(labels, Some(wal_ref), |_| Ok(())) else {
             return;
         };
-        let Some(place) = from_ref(series) else { return };
-        self.series.insert(wal_ref, place);
+        let Some((id, generation)) = from_ref(series) else { return };
         if created {
             self.ctx.counters.series_created.add(1);
         } else {
             self.head.alias_refs.lock().insert(wal_ref);
             self.head.reserve_refs(wal_ref);
         }
-        let Some(chunks) = self.chunks.in_order.remove(&wal_ref) else { return };
+        let restored_until = self.restore_chunks(wal_ref, id, generation, created);
+        self.series.insert(wal_ref, RefEntry { id, generation, restored_until });
+    }
+
+    /// Gives a series the head chunks of one of its references. Returns the time up to which there are samples then.
+    fn restore_chunks(&mut self, wal_ref: u64, id: SeriesId, generation: u32, is_new: bool) -> i64 {
+        let Some(chunks) = self.chunks.in_order.remove(&wal_ref) else { return i64::MIN };
+        if !is_new {
+            // What the log has for it under another reference comes before.
+            self.lanes.settle();
+        }
         let valid_from = self.head.min_valid_time.load(Ordering::Relaxed);
         let mut times = (i64::MAX, i64::MIN);
-        self.with_series(wal_ref, |series| {
-            series.closed.reserve_exact(chunks.len());
-            for chunk in chunks {
-                if chunk.max_time >= valid_from && series.restore_closed(chunk) {
-                    times = (times.0.min(chunk.min_time), times.1.max(chunk.max_time));
-                }
+        let mut shard = self.head.shard(id);
+        let Some(series) = shard.get_mut(slot_of(id), generation) else { return i64::MIN };
+        series.closed.reserve_exact(chunks.len());
+        for chunk in chunks {
+            if chunk.max_time >= valid_from && series.restore_closed(chunk) {
+                times = (times.0.min(chunk.min_time), times.1.max(chunk.max_time));
             }
-        });
+        }
+        let restored_until = series.last_time;
+        drop(shard);
         if times.0 <= times.1 {
             self.head.note_times(times.0, times.1);
         }
+        restored_until
     }
 
     fn add_samples(&mut self, samples: &[RefSample]) {
-        let head = self.head;
-        let (ctx, valid_from) = (head.apply_context(), head.min_valid_time.load(Ordering::Relaxed));
-        let mut times = (i64::MAX, i64::MIN);
-        let mut shards = ShardCursor::new(head);
-        for samples in samples.chunks(AT_ONCE) {
-            let mut found = [None; AT_ONCE];
-            let mut seen = 0;
-            for (found, sample) in found.iter_mut().zip(samples) {
-                if sample.timestamp < valid_from {
-                    continue;
-                }
-                let Some((id, generation)) = self.series.get(sample.series) else {
-                    self.unknown_refs += 1;
-                    continue;
-                };
-                if let Some(series) = shards.of(id).get(slot_of(id))
-                    // What is in a head chunk already needs no second look.
-                    && series.last_time < sample.timestamp
-                {
-                    seen ^= series.open_ends();
-                    *found = Some((id, generation));
-                }
+        let valid_from = self.head.min_valid_time.load(Ordering::Relaxed);
+        for sample in samples {
+            let RefSample { series, timestamp, value } = *sample;
+            if timestamp < valid_from {
+                continue;
             }
-            std::hint::black_box(seen);
-            for (found, sample) in found.iter().zip(samples) {
-                let Some((id, generation)) = *found else { continue };
-                let Some(series) = shards.of(id).get_mut(slot_of(id), generation) else { continue };
-                if let Applied::Stored { .. } = series.append(sample.timestamp, sample.value, &ctx) {
-                    times = (times.0.min(sample.timestamp), times.1.max(sample.timestamp));
-                }
+            let Some(RefEntry { id, generation, restored_until }) = self.series.get(series) else {
+                self.unknown_refs += 1;
+                continue;
+            };
+            // What is in a head chunk already is not looked at.
+            if timestamp > restored_until {
+                self.lanes.push(PlacedSample { id, generation, timestamp, value });
             }
-        }
-        drop(shards);
-        if times.0 <= times.1 {
-            head.note_times(times.0, times.1);
         }
     }
 
@@ -338,21 +356,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn add_histogram(&mut self, item: &RefHistogram) {
-        let head = self.head;
-        if item.timestamp < head.min_valid_time.load(Ordering::Relaxed)
-            || super::validate::check_histogram(&item.histogram).is_err()
-        {
+    fn add_histogram(&mut self, item: RefHistogram) {
+        if item.timestamp < self.head.min_valid_time.load(Ordering::Relaxed) {
             return;
         }
         let Some((id, generation)) = self.find(item.series) else { return };
-        let mut shard = head.shard(id);
-        let Some(series) = shard.get_mut(slot_of(id), generation) else { return };
-        let applied = series.append_histogram(item.timestamp, &item.histogram, &head.apply_context());
-        drop(shard);
-        if let Ok(Applied::Stored { .. }) = applied {
-            head.note_times(item.timestamp, item.timestamp);
-        }
+        self.lanes.push_histogram(PlacedHistogram { id, generation, item });
     }
 
     fn add_late_histogram(&mut self, item: &RefHistogram) {
@@ -403,7 +412,7 @@ impl<'a> Replay<'a> {
     fn find(&mut self, wal_ref: u64) -> Option<(SeriesId, u32)> {
         let found = self.series.get(wal_ref);
         self.unknown_refs += u64::from(found.is_none());
-        found
+        found.map(|entry| (entry.id, entry.generation))
     }
 
     fn labels(&mut self, wal_ref: u64) -> Option<model::Labels> {

@@ -37,6 +37,21 @@ pub(crate) fn read_segment(
     path: &Path,
     mut each: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<SegmentReport> {
+    let take = |block: &mut RecordBlock| {
+        block.records().try_for_each(&mut each)?;
+        block.clear();
+        Ok(())
+    };
+    Ok(read_blocks(fs, path, take)?.0)
+}
+
+/// Reads a segment and shows the records that have come together to `each` after every one, which may take them out. Returns
+/// those that were left, too.
+fn read_blocks(
+    fs: &dyn Fs,
+    path: &Path,
+    mut each: impl FnMut(&mut RecordBlock) -> Result<()>,
+) -> Result<(SegmentReport, RecordBlock)> {
     let file = fs.open_read(path).map_err(Error::io("open", path))?;
     let length = file.len().map_err(Error::io("measure", path))?;
     let mut assembler = Assembler::default();
@@ -71,18 +86,16 @@ pub(crate) fn read_segment_ahead(
     std::thread::scope(|scope| {
         let reading =
             std::thread::Builder::new().name("wal-read".to_owned()).spawn_scoped(scope, move || {
-                let mut block = RecordBlock::default();
-                let report = read_segment(fs, path, |record| {
-                    block.push(record);
-                    if block.bytes.len() >= BLOCK_BYTES {
+                let (report, rest) = read_blocks(fs, path, |block| {
+                    if block.used >= BLOCK_BYTES {
                         let next = empty.try_recv().unwrap_or_default();
                         // Nobody takes it only where the taker panics, which ends the scope.
-                        full.send(std::mem::replace(&mut block, next)).ok();
+                        full.send(std::mem::replace(block, next)).ok();
                     }
                     Ok(())
-                });
-                full.send(block).ok();
-                report
+                })?;
+                full.send(rest).ok();
+                Ok(report)
             });
         let reading = reading.map_err(Error::io("start a thread to read", path))?;
         for mut block in take {
@@ -97,14 +110,30 @@ pub(crate) fn read_segment_ahead(
 /// Records back to back.
 #[derive(Debug, Default)]
 struct RecordBlock {
+    /// As long as it ever was: room is not cleared for each record anew.
     bytes: Vec<u8>,
+    used: usize,
     ends: Vec<usize>,
 }
 
 impl RecordBlock {
+    /// Room for a record, with anything in it. It becomes one by [`Self::push_room`].
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        let end = self.used + length;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        &mut self.bytes[self.used..end]
+    }
+
+    fn push_room(&mut self, length: usize) {
+        self.used += length;
+        self.ends.push(self.used);
+    }
+
     fn push(&mut self, record: &[u8]) {
-        self.bytes.extend_from_slice(record);
-        self.ends.push(self.bytes.len());
+        self.room(record.len()).copy_from_slice(record);
+        self.push_room(record.len());
     }
 
     fn records(&self) -> impl Iterator<Item = &[u8]> {
@@ -113,7 +142,7 @@ impl RecordBlock {
     }
 
     fn clear(&mut self) {
-        self.bytes.clear();
+        self.used = 0;
         self.ends.clear();
     }
 }
@@ -125,7 +154,8 @@ struct Assembler {
     /// The fragments of the record so far; where it started; its compression.
     partial: Option<(u64, u8)>,
     record: Vec<u8>,
-    scratch: Vec<u8>,
+    /// Whole records.
+    block: RecordBlock,
     decoder: snap::raw::Decoder,
     /// Damage that is not yet known to be followed by whole records.
     suspect: Option<(u64, &'static str)>,
@@ -136,7 +166,7 @@ impl Assembler {
         &mut self,
         page_offset: u64,
         page: &[u8],
-        each: &mut impl FnMut(&[u8]) -> Result<()>,
+        each: &mut impl FnMut(&mut RecordBlock) -> Result<()>,
     ) -> Result<()> {
         let mut at = 0;
         while at < page.len() {
@@ -162,7 +192,7 @@ impl Assembler {
             self.fragment(offset, page[at], kind, data);
             at = end;
             if matches!(kind, FRAGMENT_FULL | FRAGMENT_LAST) {
-                self.complete(page_offset + at as u64, each)?;
+                self.complete(page_offset + at as u64, (kind == FRAGMENT_FULL).then_some(data), each)?;
             }
         }
         Ok(())
@@ -177,6 +207,10 @@ impl Assembler {
                 }
                 self.record.clear();
                 self.partial = Some((offset, compression));
+                if kind == FRAGMENT_FULL {
+                    // Used where it lies.
+                    return;
+                }
             }
             FRAGMENT_MIDDLE | FRAGMENT_LAST if self.partial.is_some() => {}
             // The rest of a record whose start was damaged.
@@ -194,17 +228,22 @@ impl Assembler {
         self.record.extend_from_slice(data);
     }
 
-    fn complete(&mut self, end: u64, each: &mut impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Takes a record whose last fragment has come; `whole` where it is the only one.
+    fn complete(
+        &mut self,
+        end: u64,
+        whole: Option<&[u8]>,
+        each: &mut impl FnMut(&mut RecordBlock) -> Result<()>,
+    ) -> Result<()> {
         let Some((start, compression)) = self.partial.take() else { return Ok(()) };
-        let record = match compression {
-            0 => &self.record,
-            _ if decompress(&mut self.decoder, compression, &self.record, &mut self.scratch) => &self.scratch,
-            _ => {
-                self.damage(start, "record does not decompress");
-                return Ok(());
-            }
-        };
-        each(record)?;
+        let data = whole.unwrap_or(&self.record);
+        if compression == 0 {
+            self.block.push(data);
+        } else if !decompress_into(&mut self.decoder, compression, data, &mut self.block) {
+            self.damage(start, "record does not decompress");
+            return Ok(());
+        }
+        each(&mut self.block)?;
         self.report.good_end = end;
         if let Some(suspect) = self.suspect.take() {
             self.report.damaged.push(suspect);
@@ -217,13 +256,13 @@ impl Assembler {
         self.suspect.get_or_insert((offset, reason));
     }
 
-    fn finish(mut self) -> SegmentReport {
+    fn finish(mut self) -> (SegmentReport, RecordBlock) {
         // Damage behind the last whole record is what a crash leaves.
         self.report.torn_at = match (self.suspect, self.partial) {
             (Some((offset, _)), _) | (None, Some((offset, _))) => Some(offset),
             (None, None) => None,
         };
-        self.report
+        (self.report, self.block)
     }
 }
 
@@ -244,19 +283,30 @@ pub(super) fn decompress(
     data: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
-    if compression & FRAGMENT_SNAPPY != 0 {
-        let Ok(length) = snap::raw::decompress_len(data) else { return false };
-        if length > RECORD_BYTES_MAX {
-            return false;
-        }
-        out.resize(length, 0);
-        return decoder.decompress(data, out).is_ok();
-    }
-    match zstd::bulk::decompress(data, RECORD_BYTES_MAX) {
-        Ok(decompressed) => {
-            *out = decompressed;
+    let mut block = RecordBlock { bytes: std::mem::take(out), ..RecordBlock::default() };
+    let is_whole = decompress_into(decoder, compression, data, &mut block);
+    block.bytes.truncate(block.used);
+    *out = block.bytes;
+    is_whole
+}
+
+/// The same, as the next record of a block.
+fn decompress_into(
+    decoder: &mut snap::raw::Decoder,
+    compression: u8,
+    data: &[u8],
+    block: &mut RecordBlock,
+) -> bool {
+    if compression & FRAGMENT_SNAPPY == 0 {
+        return zstd::bulk::decompress(data, RECORD_BYTES_MAX).is_ok_and(|record| {
+            block.push(&record);
             true
-        }
-        Err(_) => false,
+        });
     }
+    let Ok(length) = snap::raw::decompress_len(data) else { return false };
+    if length > RECORD_BYTES_MAX || decoder.decompress(data, block.room(length)).is_err() {
+        return false;
+    }
+    block.push_room(length);
+    true
 }

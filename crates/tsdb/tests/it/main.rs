@@ -13,5 +13,6 @@ mod blocks;
 mod database;
 mod kill;
 mod prometheus;
+mod replay;
 mod simulation;
 mod support;
