@@ -2,6 +2,7 @@
 
 mod decode;
 mod level;
+mod otlp;
 mod protobuf;
 mod rate;
 mod stream_cache;
@@ -20,6 +21,7 @@ use crate::live::LiveHub;
 use crate::metrics::Metrics;
 
 pub(crate) use decode::{decode_json, from_proto};
+pub(crate) use otlp::{OtlpForm, decode_otlp, otlp_status};
 pub(crate) use protobuf::decode_proto;
 pub(crate) use rate::RateLimiter;
 pub(crate) use stream_cache::StreamCache;

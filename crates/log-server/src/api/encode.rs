@@ -160,7 +160,13 @@ pub(super) fn push_pairs<'p>(out: &mut String, pairs: impl Iterator<Item = (&'p 
 
 /// A JSON string.
 pub(super) fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::Value::from(text).to_string());
+    if text.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+        out.push_str(&serde_json::Value::from(text).to_string());
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
 }
 
 /// `,"stats":{…}` with every key that clients know.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use model::ByteSize;
@@ -18,7 +19,7 @@ use crate::server::{Server, blocking};
 /// The key that bounds bodies as sent.
 const BODY_SETTING: &str = "distributor.max_recv_msg_size";
 /// The key that bounds bodies expanded.
-const EXPANDED_SETTING: &str = "distributor.max_decompressed_size";
+pub(super) const EXPANDED_SETTING: &str = "distributor.max_decompressed_size";
 
 pub(super) async fn push(State(server): State<Arc<Server>>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
@@ -26,22 +27,8 @@ pub(super) async fn push(State(server): State<Arc<Server>>, request: Request) ->
     let scope = server.contexts.from_headers(&parts.headers, principal, CpuClass::Ingest)?;
     let is_json = is_json(&parts.headers)?;
     let encoding = encoding(&parts.headers, is_json)?;
-    let (body_max, expanded_max) = {
-        let loaded = server.loaded.read();
-        (loaded.config.push_bytes_max, loaded.config.push_expanded_bytes_max)
-    };
-    let body = to_bytes(body, usize::try_from(body_max).unwrap_or(usize::MAX)).await.map_err(|error| {
-        let text = service::error_chain(&error);
-        if text.contains("length limit") {
-            let message = format!(
-                "request body too large: it has more than {}; send less at once or raise {BODY_SETTING}",
-                ByteSize(body_max)
-            );
-            ApiError::bad_request(message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
-        } else {
-            ApiError::bad_request(format!("the body could not be read: {text}"))
-        }
-    })?;
+    let body = read_body(&server, body).await?;
+    let expanded_max = server.loaded.read().config.push_expanded_bytes_max;
     let ctx = scope.context.clone();
     // What a client has sent is stored even if it leaves: it cannot know whether it was.
     let outcome = blocking(move || {
@@ -57,6 +44,23 @@ pub(super) async fn push(State(server): State<Arc<Server>>, request: Request) ->
     .await?;
     outcome.into_result()?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The body of a push, as large as pushes may be.
+pub(super) async fn read_body(server: &Server, body: Body) -> Result<Bytes, ApiError> {
+    let body_max = server.loaded.read().config.push_bytes_max;
+    to_bytes(body, usize::try_from(body_max).unwrap_or(usize::MAX)).await.map_err(|error| {
+        let text = service::error_chain(&error);
+        if text.contains("length limit") {
+            let message = format!(
+                "request body too large: it has more than {}; send less at once or raise {BODY_SETTING}",
+                ByteSize(body_max)
+            );
+            ApiError::bad_request(message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        } else {
+            ApiError::bad_request(format!("the body could not be read: {text}"))
+        }
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> Result<bool, ApiError> {
