@@ -7,6 +7,7 @@ mod cardinality;
 pub(crate) mod error;
 mod exemplars;
 mod expression;
+mod features;
 mod federate;
 mod histogram;
 mod json;
@@ -38,8 +39,7 @@ pub(crate) use query::check_points;
 pub(crate) use write::MessageBuffers;
 
 /// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 26] = [
-    "/api/v1/features",
+const NOT_BUILT: [&str; 25] = [
     "/api/v1/notifications",
     "/api/v1/notifications/live",
     "/api/v1/openapi.yaml",
@@ -103,6 +103,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
         .route("/api/v1/status/tsdb/blocks", get(status::blocks))
         .route("/api/v1/otlp/v1/metrics", post(otlp::metrics))
+        .route("/api/v1/features", get(features::features))
         .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
         .route("/api/watchbell/v1/rules/backtest", get(backtest::backtest).post(backtest::backtest))

@@ -28,7 +28,7 @@ pub(crate) enum TestKind {
     Rules(rules::TestFlags),
     /// Say when an alerting rule would have fired over what a server has stored
     #[command(alias = "back-test")]
-    Backtest(backtest::BacktestFlags),
+    Backtest(Box<backtest::BacktestFlags>),
     /// Run scripts in Prometheus' PromQL test format
     Promql {
         /// Files, or directories whose .test files are run

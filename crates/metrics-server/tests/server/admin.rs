@@ -110,6 +110,7 @@ fn status_answers_have_their_keys() {
     put(&server, &[("__name__", "a"), ("b", "c")], now_ms(), 1.0);
     for (path, keys) in [
         ("status/config", &["yaml"][..]),
+        ("features", &["api", "promql", "promql_functions", "rules", "templating_functions", "tsdb"]),
         (
             "status/flags",
             &["config.file", "storage.tsdb.path", "web.enable-admin-api", "query.lookback-delta"],

@@ -1,6 +1,6 @@
 //! Answers of the API as promtool prints them.
 
-use model::{Labels, Quoted, format_float_g};
+use model::{Labels, Quoted};
 use serde_json::Value;
 
 /// A query's result, without a line's end.
@@ -50,8 +50,8 @@ fn histogram_point(point: &Value) -> String {
         );
         format!(
             "{open}{},{}{close}:{}",
-            format_float_g(number(&bucket[1])),
-            format_float_g(number(&bucket[2])),
+            float(number(&bucket[1])),
+            float(number(&bucket[2])),
             bucket[3].as_str().unwrap_or_default()
         )
     });
@@ -62,6 +62,13 @@ fn histogram_point(point: &Value) -> String {
         number(&histogram["sum"]),
         time(&point[0])
     )
+}
+
+/// A float as Go's `%g` writes it.
+fn float(value: f64) -> String {
+    let mut text = String::new();
+    exposition::format_g(&mut text, value);
+    text
 }
 
 /// Labels as `name{a="b"}`.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ::tsdb::{Environment, ReadOnlyDb};
 use clap::{Args, ValueEnum};
 use metric_storage_api::{MetricReader, SampleColumns, SelectHints, SelectRequest, SeriesReader};
-use model::{Labels, Quoted, TimeRange, TimestampMs, format_float_g};
+use model::{Labels, Quoted, TimeRange, TimestampMs};
 use resources::{CpuClass, CpuPools, MemoryBudget, RequestContext};
 use serde_json::{Map, Value};
 use service::Failure;
@@ -130,13 +130,20 @@ fn write_series(
             (Form::OpenMetrics, Some(_)) => return Ok(()),
             (Form::OpenMetrics, None) => {
                 let (seconds, ms) = (time.div_euclid(1000), time.rem_euclid(1000));
-                writeln!(out, "{shown} {} {seconds}.{ms:03}", format_float_g(columns.values[nth]))?;
+                writeln!(out, "{shown} {} {seconds}.{ms:03}", float(columns.values[nth]))?;
             }
             (_, Some(histogram)) => writeln!(out, "{shown} {histogram} {time}")?,
-            (_, None) => writeln!(out, "{shown} {} {time}", format_float_g(columns.values[nth]))?,
+            (_, None) => writeln!(out, "{shown} {} {time}", float(columns.values[nth]))?,
         }
     }
     Ok(())
+}
+
+/// A float as Go's `%g` writes it.
+fn float(value: f64) -> String {
+    let mut text = String::new();
+    exposition::format_g(&mut text, value);
+    text
 }
 
 /// `name{a="b",c="d"}`; a name that cannot stand before the braces goes into them.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{directory, ours, promtool};
 use crate::harness::{PROMETHEUS, Server, prometheus};
 
-const SAMPLES: &str = "# HELP hits Hits.\n# TYPE hits counter\nhits_total{path=\"/a\",job=\"x\"} 1 1700000000\nhits_total{path=\"/a\",job=\"x\"} 2.5 1700000015\nhits_total{path=\"/b \\\"q\\\"\",job=\"x\"} 3 1700000015.5\nhits_total{path=\"/b \\\"q\\\"\",job=\"x\"} 4 1700009000\n# TYPE temp gauge\ntemp NaN 1700000000\ntemp 1e30 1700000015\ntemp -0.001 1700000030\n# EOF\n";
+const SAMPLES: &str = "# HELP hits Hits.\n# TYPE hits counter\nhits_total{path=\"/a\",job=\"x\"} 1 1700000000\nhits_total{path=\"/a\",job=\"x\"} 2.5 1700000015\nhits_total{path=\"/b \\\"q\\\"\",job=\"x\"} 3 1700000015.5\nhits_total{path=\"/b \\\"q\\\"\",job=\"x\"} 4 1700009000\n# TYPE temp gauge\ntemp NaN 1700000000\ntemp 1e30 1700000015\ntemp -1234567.5 1700000030\n# EOF\n";
 
 fn blocks(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).expect("listed").filter_map(Result::ok).map(|entry| entry.path());
@@ -49,7 +49,7 @@ fn imported_blocks_are_the_same_to_both_tools() {
     let dumped = ours(path, &["tsdb", "dump-openmetrics", "--match=temp", "labelled"], "");
     assert_eq!(
         dumped.out,
-        "temp{site=\"y\"} NaN 1700000000.000\ntemp{site=\"y\"} 1e+30 1700000015.000\ntemp{site=\"y\"} -0.001 1700000030.000\n# EOF\n"
+        "temp{site=\"y\"} NaN 1700000000.000\ntemp{site=\"y\"} 1e+30 1700000015.000\ntemp{site=\"y\"} -1.2345675e+06 1700000030.000\n# EOF\n"
     );
 
     let Some(theirs) = promtool(path, &import("theirs"), "") else { return };
