@@ -5,7 +5,8 @@ use bollard::models::{ContainerBlkioStatEntry, ContainerStatsResponse};
 use super::processes::InterfaceTraffic;
 use super::stats::{CgroupStats, CpuTimes, DeviceIo, MemoryUse, Pids};
 
-const NANOSECONDS: f64 = 1e-9;
+/// Divided by, as a product with 0.000000001 would have digits that the file has not.
+const NANOSECONDS: f64 = 1e9;
 
 /// What the API told of one container.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +19,7 @@ pub(super) struct ApiReading {
 pub(super) fn convert(answer: ContainerStatsResponse) -> ApiReading {
     let mut stats = CgroupStats::default();
     if let Some(usage) = answer.cpu_stats.and_then(|cpu| cpu.cpu_usage) {
-        let seconds = |ns: Option<u64>| ns.unwrap_or(0) as f64 * NANOSECONDS;
+        let seconds = |ns: Option<u64>| ns.unwrap_or(0) as f64 / NANOSECONDS;
         stats.cpu = usage.total_usage.map(|_| CpuTimes {
             usage: seconds(usage.total_usage),
             user: seconds(usage.usage_in_usermode),
@@ -27,7 +28,7 @@ pub(super) fn convert(answer: ContainerStatsResponse) -> ApiReading {
                 .percpu_usage
                 .unwrap_or_default()
                 .iter()
-                .map(|ns| *ns as f64 * NANOSECONDS)
+                .map(|ns| *ns as f64 / NANOSECONDS)
                 .collect(),
         });
     }

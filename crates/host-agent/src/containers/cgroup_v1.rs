@@ -7,7 +7,8 @@ use super::stats::{
     CgroupStats, CpuTimes, DeviceIo, Limits, MemoryUse, Pids, Throttling, key_value, limit_value,
 };
 
-const NANOSECONDS: f64 = 1e-9;
+/// Divided by, as a product with 0.000000001 would have digits that the file has not.
+const NANOSECONDS: f64 = 1e9;
 /// What cpuacct.stat counts in.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -16,7 +17,7 @@ pub(super) fn read(dir: &dyn Fn(&str) -> Option<PathBuf>, reader: &mut GroupRead
     let mut stats = CgroupStats::default();
     if let Some(dir) = dir("cpuacct") {
         let shares = reader.text(&dir, "cpuacct.usage_all").map(parse_usage_all);
-        let usage = reader.number(&dir, "cpuacct.usage").map(|usage| usage * NANOSECONDS);
+        let usage = reader.number(&dir, "cpuacct.usage").map(|usage| usage / NANOSECONDS);
         stats.cpu = match (shares, usage) {
             (Some(shares), Some(usage)) => Some(scaled(shares, usage)),
             // Kernels before 4.7 have ticks only.
@@ -60,9 +61,9 @@ fn parse_usage_all(text: &str) -> CpuTimes {
     for line in text.lines().skip(1) {
         let mut words = line.split_ascii_whitespace().skip(1).filter_map(|word| word.parse::<f64>().ok());
         let (Some(user), Some(system)) = (words.next(), words.next()) else { continue };
-        cpu.user += user * NANOSECONDS;
-        cpu.system += system * NANOSECONDS;
-        cpu.per_cpu.push((user + system) * NANOSECONDS);
+        cpu.user += user / NANOSECONDS;
+        cpu.system += system / NANOSECONDS;
+        cpu.per_cpu.push((user + system) / NANOSECONDS);
     }
     cpu.usage = cpu.user + cpu.system;
     cpu
@@ -80,7 +81,7 @@ fn scaled(mut shares: CpuTimes, usage: f64) -> CpuTimes {
 }
 
 fn read_cpu_ticks(dir: &std::path::Path, reader: &mut GroupReader) -> Option<CpuTimes> {
-    let usage = reader.number(dir, "cpuacct.usage")? * NANOSECONDS;
+    let usage = reader.number(dir, "cpuacct.usage")? / NANOSECONDS;
     let mut cpu = CpuTimes { usage, ..CpuTimes::default() };
     for (key, ticks) in key_value(reader.text(dir, "cpuacct.stat")?) {
         match key {
@@ -98,7 +99,7 @@ fn parse_throttling(text: &str) -> Throttling {
         match key {
             "nr_periods" => throttling.periods = value as f64,
             "nr_throttled" => throttling.throttled_periods = value as f64,
-            "throttled_time" => throttling.throttled_seconds = value as f64 * NANOSECONDS,
+            "throttled_time" => throttling.throttled_seconds = value as f64 / NANOSECONDS,
             _ => {}
         }
     }

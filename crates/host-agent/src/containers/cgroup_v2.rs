@@ -8,7 +8,8 @@ use super::stats::{
 };
 use crate::host::parse_pressure;
 
-const MICROSECONDS: f64 = 1e-6;
+/// Divided by, as a product with 0.000001 would have digits that the file has not.
+const MICROSECONDS: f64 = 1e6;
 
 /// Reads the group in `dir`.
 pub(super) fn read(dir: &Path, reader: &mut GroupReader) -> CgroupStats {
@@ -36,8 +37,8 @@ pub(super) fn read(dir: &Path, reader: &mut GroupReader) -> CgroupStats {
     for (resource, file) in [("cpu", "cpu.pressure"), ("memory", "memory.pressure"), ("io", "io.pressure")] {
         let Some(pressure) = reader.text(dir, file).map(parse_pressure) else { continue };
         let Some(waiting) = pressure.some_us else { continue };
-        let stalled = pressure.full_us.map(|us| us as f64 * MICROSECONDS);
-        stats.pressure.push(GroupPressure { resource, waiting: waiting as f64 * MICROSECONDS, stalled });
+        let stalled = pressure.full_us.map(|us| us as f64 / MICROSECONDS);
+        stats.pressure.push(GroupPressure { resource, waiting: waiting as f64 / MICROSECONDS, stalled });
     }
     stats
 }
@@ -57,7 +58,7 @@ fn parse_cpu_stat(text: &str) -> (CpuTimes, Option<Throttling>) {
     let mut cpu = CpuTimes::default();
     let mut throttling = None;
     for (key, value) in key_value(text) {
-        let seconds = value as f64 * MICROSECONDS;
+        let seconds = value as f64 / MICROSECONDS;
         match key {
             "usage_usec" => cpu.usage = seconds,
             "user_usec" => cpu.user = seconds,
