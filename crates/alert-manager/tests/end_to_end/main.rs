@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use receivers::{mail_server, unsteady_webhook, webhook};
 use server::{BINARY, PATIENCE, Server, free_port, get_json, http, http_get, original, wait_for};
 
+mod cluster;
 mod receivers;
 mod server;
 
@@ -594,7 +595,7 @@ fn a_bad_configuration_ends_the_start_with_its_place() {
     let flag = format!("--config.file={}", file.display());
     let data = format!("--storage.path={}", dir.path().join("data").display());
     for words in [
-        &[flag.as_str(), &data, "--web.listen-address=127.0.0.1:0"][..],
+        &[flag.as_str(), &data, "--web.listen-address=127.0.0.1:0", "--cluster.listen-address="][..],
         &["check-config", &file.display().to_string()],
     ] {
         let output = Command::new(BINARY).args(words).output().expect("the binary runs");

@@ -26,12 +26,17 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) fn start(dir: &Path, port: u16) -> Self {
+        Self::start_with(dir, port, &["--cluster.listen-address=".to_owned()])
+    }
+
+    pub(crate) fn start_with(dir: &Path, port: u16, flags: &[String]) -> Self {
         let config = dir.join("am.yml");
         let mut child = Command::new(BINARY)
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.path={}", dir.join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--web.external-url=http://am.example", "--cluster.listen-address="])
+            .arg("--web.external-url=http://am.example")
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -45,6 +50,12 @@ impl Server {
             thread::sleep(Duration::from_millis(20));
         }
         Self { child, url }
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
     }
 
     pub(crate) fn cli(&self, words: &[&str]) -> String {
