@@ -694,7 +694,7 @@ pub(super) fn run_seeds(run: impl Fn(u64) -> (usize, usize) + Sync) {
     };
     let (mut arrivals, mut duplicates, mut failed) = (0, 0, Vec::new());
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         for worker in workers {
             let (told, twice, seeds) = worker.join().unwrap();
             (arrivals, duplicates) = (arrivals + told, duplicates + twice);
