@@ -73,7 +73,7 @@ bench-peers: binaries
 	node benches/peers.mjs $(ARGS)
 
 sim:
-	SEED=$(SEED) SLOW_TESTS=1 cargo test --release -p wal -p tsdb -p log-store sim
+	SEED=$(SEED) SLOW_TESTS=1 cargo test --release -p wal -p tsdb -p log-store -p alert-manager sim
 
 deny:
 	cargo deny check

@@ -78,3 +78,9 @@ pub fn remote_write(data: &[u8]) {
         }
     }
 }
+
+/// A packet of the alert managers' membership protocol, and a change that goes along with it.
+pub fn peer(data: &[u8]) {
+    alert_manager::cluster::check_packet(data);
+    alert_manager::cluster::check_change(data);
+}

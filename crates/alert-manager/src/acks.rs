@@ -9,7 +9,7 @@ use crate::alert::{Alert, Fingerprint};
 use crate::data::Pairs;
 
 /// An acknowledgement of one alert. Times are ns since the epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ack {
     /// The alert's hash.
     pub fingerprint: u64,
@@ -23,6 +23,9 @@ pub struct Ack {
     pub at: TimestampNs,
     /// Until when.
     pub expires_at: TimestampNs,
+    /// Whether it was taken back. It is remembered until it would have ended, so that no peer brings it again.
+    #[serde(default)]
+    pub is_withdrawn: bool,
 }
 
 /// The acknowledgements by alert.
@@ -33,27 +36,49 @@ impl Acks {
     /// Takes over what has been stored; of two of an alert the later one stays.
     pub fn apply(&mut self, acks: Vec<Ack>) {
         for ack in acks {
-            match self.0.get(&ack.fingerprint) {
-                Some(known) if known.at > ack.at => {}
-                _ => drop(self.0.insert(ack.fingerprint, ack)),
-            }
+            self.merge(ack);
         }
+    }
+
+    /// Whether an acknowledgement is later than what is known of its alert; of two of a time, either way the same.
+    pub fn is_news(&self, ack: &Ack) -> bool {
+        self.0.get(&ack.fingerprint).is_none_or(|known| (known.at, known) < (ack.at, ack))
+    }
+
+    /// Takes one over where it is news.
+    pub fn merge(&mut self, ack: Ack) -> bool {
+        let is_news = self.is_news(&ack);
+        if is_news {
+            self.0.insert(ack.fingerprint, ack);
+        }
+        is_news
     }
 
     /// The acknowledgement of an alert. One that has begun anew since is not acknowledged.
     pub fn of(&self, alert: &Alert, now: TimestampNs) -> Option<&Ack> {
         let ack = self.0.get(&alert.fingerprint.0)?;
-        (ack.expires_at > now && alert.starts_at <= ack.at).then_some(ack)
+        (is_in_force(ack, now) && alert.starts_at <= ack.at).then_some(ack)
+    }
+
+    /// What is known, in force or not.
+    pub fn iter(&self) -> impl Iterator<Item = &Ack> {
+        self.0.values()
+    }
+
+    /// What an acknowledgement becomes when it is taken back; none where none is in force.
+    pub fn withdrawn(&self, fingerprint: Fingerprint, now: TimestampNs) -> Option<Ack> {
+        let ack = self.0.get(&fingerprint.0).filter(|ack| is_in_force(ack, now))?;
+        Some(Ack { at: now.max(ack.at.saturating_add(1)), is_withdrawn: true, ..ack.clone() })
     }
 
     /// All of them, by time.
     pub fn list(&self, now: TimestampNs) -> Vec<Ack> {
-        let mut all: Vec<Ack> = self.0.values().filter(|ack| ack.expires_at > now).cloned().collect();
+        let mut all: Vec<Ack> = self.0.values().filter(|ack| is_in_force(ack, now)).cloned().collect();
         all.sort_by_key(|ack| (ack.at, ack.fingerprint));
         all
     }
 
-    /// Takes one back; false where there is none.
+    /// Forgets one; false where there is none.
     pub fn remove(&mut self, fingerprint: Fingerprint) -> bool {
         self.0.remove(&fingerprint.0).is_some()
     }
@@ -62,6 +87,10 @@ impl Acks {
     pub fn outdated(&self, now: TimestampNs) -> Vec<Fingerprint> {
         self.0.values().filter(|ack| ack.expires_at <= now).map(|ack| Fingerprint(ack.fingerprint)).collect()
     }
+}
+
+fn is_in_force(ack: &Ack, now: TimestampNs) -> bool {
+    !ack.is_withdrawn && ack.expires_at > now
 }
 
 /// Links with which a group is acknowledged: signed, and good for a time.

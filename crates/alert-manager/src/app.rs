@@ -11,6 +11,7 @@ use sys::{Clock, Fs, RealFs, SystemClock};
 use telemetry::Registry;
 
 use crate::api::Api;
+use crate::cluster::{Cluster, ClusterOptions};
 use crate::config::Config;
 use crate::dispatch::{DispatchOptions, Dispatcher};
 use crate::flags::Flags;
@@ -57,11 +58,14 @@ impl AlertManager {
             self_check: flags.self_check,
             log_silences: flags.log_silences,
         };
-        warn_of_cluster(&flags);
+        let cluster = match ClusterOptions::from_flags(&flags.cluster)? {
+            Some(options) => Some(Cluster::bind(options, registry, Arc::clone(&clock)).await?),
+            None => None,
+        };
         let site = Site::new(&lifecycle, site_options(&flags))?;
         let opening = {
             let (flags, lifecycle) = (flags.clone(), lifecycle.clone());
-            tokio::task::spawn_blocking(move || open(&flags, settings, clock, lifecycle))
+            tokio::task::spawn_blocking(move || open(&flags, settings, clock, cluster, lifecycle))
         };
         let manager = opening.await.map_err(Failure::runtime)??;
         let reloaded = (manager.clone(), site.clone());
@@ -107,19 +111,12 @@ async fn reload(manager: &Manager, site: Site) -> Result<(), BoxError> {
     tokio::task::spawn_blocking(move || site.reload_web_config()).await?.map_err(|failure| failure.error)
 }
 
-fn warn_of_cluster(flags: &Flags) {
-    if !flags.cluster.listen_address.is_empty() || !flags.cluster.peers.is_empty() {
-        tracing::warn!(
-            "clustering is not built yet: this alert manager works alone, its cluster flags have no effect"
-        );
-    }
-}
-
 /// Opens what is on disk. Blocks.
 fn open(
     flags: &Flags,
     settings: Settings,
     clock: Arc<dyn Clock>,
+    cluster: Option<Cluster>,
     lifecycle: Lifecycle,
 ) -> Result<Manager, Failure> {
     let registry = &lifecycle.registry().clone();
@@ -150,7 +147,7 @@ fn open(
     };
     let mut dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
     dispatcher.acks.apply(acks);
-    let metrics = Metrics::register(registry);
+    let metrics = Metrics::register(registry, cluster.is_some());
     let parts = Parts {
         dispatcher,
         state,
@@ -160,6 +157,7 @@ fn open(
         history,
         metrics,
         clock,
+        cluster,
         lifecycle,
         settings,
     };

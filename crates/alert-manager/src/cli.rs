@@ -27,6 +27,9 @@ pub enum Command {
     /// Show and test the routing of a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show the cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Say why an alert is told to whom, or to nobody
     Explain(explain::Explain),
     /// Work with templates
@@ -44,6 +47,13 @@ pub enum ConfigCommand {
     /// Show and test routes
     #[command(subcommand)]
     Routes(routes::RoutesCommand),
+}
+
+/// `cluster`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Show the members
+    Show(Remote),
 }
 
 /// `test-receiver`
@@ -95,10 +105,25 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             if remote.output == Output::Json { print_json(&status["config"]) } else { print(&text) }
         }
         Command::Config(ConfigCommand::Routes(command)) => routes::run(command),
+        Command::Cluster(ClusterCommand::Show(remote)) => show_cluster(&remote).await,
         Command::Explain(command) => explain::run(command).await,
         Command::Template(command) => template::run(command),
         Command::TestReceiver(args) => test_receiver::run(args).await,
     }
+}
+
+async fn show_cluster(remote: &Remote) -> Result<(), Failure> {
+    let status = client::Client::new(remote)?.get("/status", &[]).await?;
+    let cluster = &status["cluster"];
+    if remote.output == Output::Json {
+        return print_json(cluster);
+    }
+    let mut text =
+        format!("Cluster Status: {}\nNode Name: {}\n", text_of(cluster, "status"), text_of(cluster, "name"));
+    let peers = cluster["peers"].as_array().into_iter().flatten();
+    let row = |peer: &Value| vec![text_of(peer, "name").to_owned(), text_of(peer, "address").to_owned()];
+    text.push_str(&table(&["Name", "Address"], &peers.map(row).collect::<Vec<_>>()));
+    print(&text)
 }
 
 fn print(text: &str) -> Result<(), Failure> {

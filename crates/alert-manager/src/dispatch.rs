@@ -434,6 +434,8 @@ fn flush_timeout_ns(route: &Route) -> i64 {
 }
 
 #[cfg(test)]
+mod pair_simulation;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

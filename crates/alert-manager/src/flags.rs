@@ -91,59 +91,59 @@ pub struct Flags {
     pub cluster: ClusterFlags,
 }
 
-/// Flags of the cluster: accepted, as clustering is not built.
+/// Flags of the cluster.
 #[derive(Args, Clone, Debug)]
 pub struct ClusterFlags {
-    /// Accepted: clustering is not built; empty switches the warning off
-    #[arg(long = "cluster.listen-address", default_value = "")]
+    /// Address for peers, UDP and TCP; empty: work alone
+    #[arg(long = "cluster.listen-address", default_value = "0.0.0.0:9094")]
     pub listen_address: String,
-    /// Accepted
-    #[arg(long = "cluster.advertise-address", hide = true)]
+    /// Address that peers reach this one at, IP or IP:PORT; found out where not given
+    #[arg(long = "cluster.advertise-address")]
     pub advertise_address: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.peer-name", hide = true)]
+    /// Name among the peers, whose order is that of notifications; random where not given
+    #[arg(long = "cluster.peer-name")]
     pub peer_name: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.peer", hide = true)]
+    /// Peer to join, HOST:PORT; may be repeated
+    #[arg(long = "cluster.peer")]
     pub peers: Vec<String>,
-    /// Accepted
-    #[arg(long = "cluster.peer-timeout", hide = true)]
-    pub peer_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.peers-resolve-timeout", hide = true)]
-    pub peers_resolve_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.gossip-interval", hide = true)]
-    pub gossip_interval: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.pushpull-interval", hide = true)]
-    pub pushpull_interval: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.tcp-timeout", hide = true)]
-    pub tcp_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.probe-timeout", hide = true)]
-    pub probe_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.probe-interval", hide = true)]
-    pub probe_interval: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.settle-timeout", hide = true)]
-    pub settle_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.reconnect-interval", hide = true)]
-    pub reconnect_interval: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.reconnect-timeout", hide = true)]
-    pub reconnect_timeout: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.tls-config", hide = true)]
+    /// How long to wait for each peer before this one
+    #[arg(long = "cluster.peer-timeout", default_value = "15s", value_parser = duration)]
+    pub peer_timeout: Duration,
+    /// How long the names of peers may take to resolve at the start
+    #[arg(long = "cluster.peers-resolve-timeout", default_value = "15s", value_parser = duration)]
+    pub peers_resolve_timeout: Duration,
+    /// How often changes are gossiped
+    #[arg(long = "cluster.gossip-interval", default_value = "200ms", value_parser = duration)]
+    pub gossip_interval: Duration,
+    /// How often everything is exchanged with a peer; 0: only when one comes
+    #[arg(long = "cluster.pushpull-interval", default_value = "1m", value_parser = duration)]
+    pub pushpull_interval: Duration,
+    /// How long a step of an exchange with a peer may take
+    #[arg(long = "cluster.tcp-timeout", default_value = "10s", value_parser = duration)]
+    pub tcp_timeout: Duration,
+    /// How long a peer's answer to a probe may take
+    #[arg(long = "cluster.probe-timeout", default_value = "500ms", value_parser = duration)]
+    pub probe_timeout: Duration,
+    /// How often a peer is probed
+    #[arg(long = "cluster.probe-interval", default_value = "1s", value_parser = duration)]
+    pub probe_interval: Duration,
+    /// How long to wait at most for the cluster to come to rest before anything is sent
+    #[arg(long = "cluster.settle-timeout", default_value = "1m", value_parser = duration)]
+    pub settle_timeout: Duration,
+    /// How often lost peers are tried
+    #[arg(long = "cluster.reconnect-interval", default_value = "10s", value_parser = duration)]
+    pub reconnect_interval: Duration,
+    /// After how long lost peers are forgotten
+    #[arg(long = "cluster.reconnect-timeout", default_value = "6h", value_parser = duration)]
+    pub reconnect_timeout: Duration,
+    /// TLS between peers: not built, refused
+    #[arg(long = "cluster.tls-config")]
     pub tls_config: Option<PathBuf>,
-    /// Accepted
-    #[arg(long = "cluster.label", hide = true)]
-    pub label: Option<String>,
-    /// Accepted
-    #[arg(long = "cluster.allow-insecure-public-advertise-address-discovery", hide = true)]
+    /// Label of the cluster; packets with another one are ignored
+    #[arg(long = "cluster.label", default_value = "")]
+    pub label: String,
+    /// Let a public address be found out as the one for peers
+    #[arg(long = "cluster.allow-insecure-public-advertise-address-discovery")]
     pub allow_insecure_public_advertise_address_discovery: bool,
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{Labels, TimestampNs};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::alert::{Alert, Fingerprint};
 use crate::data::{Pairs, pairs};
@@ -91,6 +92,27 @@ impl Letter {
             known_at: notification.known_at,
             entry: notification.entry.clone(),
         }
+    }
+
+    /// The same for all letters that say the same of the same alerts since somebody was last known to have been told: for
+    /// another attempt, for one after a crash, for one of a peer. Another one for the next repeat, and for an alert that has
+    /// begun anew.
+    pub fn idempotency_key(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        add(&self.entry.key);
+        add(&format!("{:?}", self.known_at));
+        for alert in &self.alerts {
+            add(&format!("{} {}", alert.starts_at, alert.ends_at <= self.at));
+            for (name, value) in &alert.labels {
+                add(name);
+                add(value);
+            }
+        }
+        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// How many of its alerts fire, and how many are resolved.

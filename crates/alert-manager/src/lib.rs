@@ -9,6 +9,7 @@ pub mod alert;
 pub mod api;
 mod app;
 mod cli;
+pub mod cluster;
 pub mod config;
 pub mod data;
 pub mod dispatch;

@@ -12,6 +12,7 @@ use sys::Clock;
 use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
 
 use crate::alert::Alert;
+use crate::cluster::{Change, Cluster};
 use crate::config::Config;
 use crate::data::pairs;
 use crate::dispatch::{Action, Dispatcher, Event};
@@ -33,6 +34,7 @@ mod explain;
 mod heartbeats;
 mod maintenance;
 mod outbox;
+mod peers;
 mod silences;
 
 pub use acks::{AckBy, AckTarget};
@@ -63,6 +65,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// The peers; none where it works alone.
+    pub cluster: Option<Cluster>,
     /// The life that tasks belong to.
     pub lifecycle: Lifecycle,
     /// Settings.
@@ -106,6 +110,7 @@ struct Inner {
     metrics: Metrics,
     health: Health,
     clock: Arc<dyn Clock>,
+    cluster: Option<Cluster>,
     lifecycle: Lifecycle,
     settings: Settings,
     receivers: RwLock<Receivers>,
@@ -166,6 +171,7 @@ impl Manager {
             metrics: parts.metrics,
             health: Health::default(),
             clock: parts.clock,
+            cluster: parts.cluster,
             lifecycle: parts.lifecycle,
             settings: parts.settings,
             receivers: RwLock::new(receivers),
@@ -331,28 +337,31 @@ impl Manager {
             .await
             .map_err(|error| ChangeError::Store(error.to_string()))?
             .map_err(|error| ChangeError::Store(service::error_chain(&error)))?;
-        for record in &records {
-            if self.0.settings.log_silences {
-                tracing::info!(
-                    id = record.id,
-                    created_by = record.created_by,
-                    comment = record.comment,
-                    "silence changed"
-                );
-            }
-            self.record(
-                self.now(),
-                Happening::SilenceChanged {
-                    id: record.id.clone(),
-                    matchers: record.matchers.iter().map(|one| show(&one.to_matcher())).collect(),
-                    created_by: record.created_by.clone(),
-                    comment: record.comment.clone(),
-                    ends_at: record.ends_at,
-                },
+        records.iter().for_each(|record| self.note_silence(record));
+        self.dispatcher().silences.apply(records.clone());
+        records.into_iter().for_each(|record| self.tell_peers(Change::Silence(record)));
+        Ok(())
+    }
+
+    fn note_silence(&self, record: &Silence) {
+        if self.0.settings.log_silences {
+            tracing::info!(
+                id = record.id,
+                created_by = record.created_by,
+                comment = record.comment,
+                "silence changed"
             );
         }
-        self.dispatcher().silences.apply(records);
-        Ok(())
+        self.record(
+            self.now(),
+            Happening::SilenceChanged {
+                id: record.id.clone(),
+                matchers: record.matchers.iter().map(|one| show(&one.to_matcher())).collect(),
+                created_by: record.created_by.clone(),
+                comment: record.comment.clone(),
+                ends_at: record.ends_at,
+            },
+        );
     }
 
     /// Reads the configuration again; a bad one changes nothing.

@@ -59,11 +59,12 @@ pub struct Metrics {
     pub(crate) history_errors: Counter,
     pub(crate) template_failures: Family<Counter>,
     pub(crate) outbox_dropped: Counter,
+    pub(crate) told_by_peers: Counter,
 }
 
 impl Metrics {
-    /// Registers them.
-    pub fn register(registry: &Registry) -> Self {
+    /// Registers them; `is_clustered`: whether there may be peers.
+    pub fn register(registry: &Registry, is_clustered: bool) -> Self {
         let counter = |name: &str, help: &str| registry.counter(&format!("alertmanager_{name}"), help);
         let gauge = |name: &str, help: &str| registry.gauge(&format!("alertmanager_{name}"), help);
         let family = |name: &str, help: &str, labels: &[&str]| {
@@ -130,6 +131,10 @@ impl Metrics {
                 "outbox_notifications_dropped_total",
                 "Notifications that were given up, or found the outbox full.",
             ),
+            told_by_peers: counter(
+                "notifications_told_by_peers_total",
+                "Notifications that were not sent as a peer, or a late letter, had told the same meanwhile.",
+            ),
             template_failures: family(
                 "notification_template_failures_total",
                 "Messages that were sent plain as their template failed.",
@@ -141,7 +146,7 @@ impl Metrics {
             ),
         };
         metrics.show_all();
-        gauge("cluster_enabled", "Whether clustering is on.").set(0.0);
+        gauge("cluster_enabled", "Whether clustering is on.").set(f64::from(u8::from(is_clustered)));
         registry.info(
             "alertmanager_build_info",
             "The version that runs.",

@@ -5,8 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::TimestampNs;
 use serde::{Deserialize, Serialize};
 
+use crate::times::seconds;
+
+/// How long an entry is remembered after it has no effect on decisions any more: a letter's idempotency key is made from its
+/// time, and must not be one that a receiver has seen lately.
+const REMEMBERED_NS: i64 = seconds(86_400);
+
 /// The last successful notification of a group to one integration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Group, receiver and integration.
     pub key: String,
@@ -77,10 +83,26 @@ impl NotificationLog {
 
     /// Takes entries over that have been stored; of two with a key the later one stays.
     pub fn apply(&mut self, entry: LogEntry) {
-        match self.0.get(&entry.key) {
-            Some(known) if known.timestamp > entry.timestamp => {}
-            _ => drop(self.0.insert(entry.key.clone(), entry)),
+        self.merge(entry);
+    }
+
+    /// Whether an entry is later than what is known; of two of a time, either way the same.
+    pub fn is_news(&self, entry: &LogEntry) -> bool {
+        self.0.get(&entry.key).is_none_or(|known| (known.timestamp, known) < (entry.timestamp, entry))
+    }
+
+    /// Takes one over where it is news.
+    pub fn merge(&mut self, entry: LogEntry) -> bool {
+        let is_news = self.is_news(&entry);
+        if is_news {
+            self.0.insert(entry.key.clone(), entry);
         }
+        is_news
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = &LogEntry> {
+        self.0.values()
     }
 
     /// Notes what has just been told. It replaces what was known whatever the clock says: the clock may have been set back.
@@ -88,13 +110,11 @@ impl NotificationLog {
         self.0.insert(entry.key.clone(), entry);
     }
 
-    /// The entry, where the same has been told since it was decided to tell it; `known_at`: the entry's time then.
+    /// The entry, where what is to be told has been told since that was decided, by a late letter or by a peer; `known_at`: the
+    /// entry's time then.
     pub fn told_meanwhile(&self, entry: &LogEntry, known_at: Option<TimestampNs>) -> Option<&LogEntry> {
         let known = self.0.get(&entry.key)?;
-        // That all is over is told once, whatever else has ended meanwhile.
-        let says_the_same = known.firing == entry.firing
-            && (entry.firing.is_empty() || entry.resolved.is_subset(&known.resolved));
-        (says_the_same && known_at != Some(known.timestamp)).then_some(known)
+        (says_all(known, entry) && known_at != Some(known.timestamp)).then_some(known)
     }
 
     /// An entry.
@@ -111,8 +131,9 @@ impl NotificationLog {
         Self::decide_by(entry, present, now)
     }
 
-    /// Like [`Self::decide`], with what has been sent and not confirmed: it may have arrived with its answer lost. Where that
-    /// says something else than what is, it is put right.
+    /// Like [`Self::decide`], with what has been sent and not confirmed: it may have arrived with its answer lost. As long as
+    /// that is so the log is no proof of what the receiver was last told: where it alone would keep us quiet, what is now is
+    /// told, be it once more.
     pub fn decide_with(
         &self,
         key: &str,
@@ -129,7 +150,8 @@ impl NotificationLog {
         if present.firing.is_empty() && known.is_none_or(|entry| entry.firing.is_empty()) {
             return None;
         }
-        Self::decide_by(awaited, present, now).filter(|reason| *reason != Reason::Repeat)
+        let reason = Self::decide_by(awaited, present, now).filter(|reason| *reason != Reason::Repeat);
+        Some(reason.unwrap_or(Reason::NewAlerts))
     }
 
     fn decide_by(entry: &LogEntry, present: &Present<'_>, now: TimestampNs) -> Option<Reason> {
@@ -147,8 +169,9 @@ impl NotificationLog {
 
     /// The keys of entries that may be forgotten.
     pub fn outdated(&self, now: TimestampNs) -> Vec<String> {
+        let is_outdated = |entry: &&LogEntry| entry.expires_at.saturating_add(REMEMBERED_NS) <= now;
         let mut keys: Vec<String> =
-            self.0.values().filter(|entry| entry.expires_at <= now).map(|entry| entry.key.clone()).collect();
+            self.0.values().filter(is_outdated).map(|entry| entry.key.clone()).collect();
         keys.sort();
         keys
     }
@@ -158,6 +181,15 @@ impl NotificationLog {
         for key in keys {
             self.0.remove(key);
         }
+    }
+}
+
+/// Whether who has been told `known` needs not be told `entry`.
+pub fn says_all(known: &LogEntry, entry: &LogEntry) -> bool {
+    // That all is over is told once, whatever else has ended meanwhile.
+    match entry.firing.is_empty() {
+        true => known.firing.is_empty(),
+        false => entry.firing.is_subset(&known.firing) && entry.resolved.is_subset(&known.resolved),
     }
 }
 

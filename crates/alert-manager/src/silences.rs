@@ -13,7 +13,7 @@ mod wishes;
 pub use wishes::{RECURRENCE, UNTIL_RESOLVED, WARN_BEFORE, Wishes};
 
 /// A silence as it is stored. Times are ns since the epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Silence {
     /// A UUID.
     pub id: String,
@@ -93,9 +93,9 @@ impl SilenceState {
 }
 
 impl Silence {
-    /// Where it stands at `now`.
+    /// Where it stands at `now`. One that was ended stays so when the clock is set back.
     pub fn state(&self, now: TimestampNs) -> SilenceState {
-        if self.ends_at <= now {
+        if self.ends_at <= now.max(self.updated_at) {
             SilenceState::Expired
         } else if self.starts_at > now {
             SilenceState::Pending
@@ -173,6 +173,7 @@ impl Silences {
                 return Err(SilenceError::NotFound(new.id));
             };
             if may_change(old, &new, now) {
+                new.updated_at = now.max(old.updated_at.saturating_add(1));
                 self.check_size(&new)?;
                 return Ok(vec![new]);
             }
@@ -211,6 +212,21 @@ impl Silences {
                 self.by_id.insert(silence.id.clone(), (silence, matchers, wishes));
             }
         }
+    }
+
+    /// Whether a silence is later than what is known of it; of two of a time, either way the same.
+    pub fn is_news(&self, silence: &Silence) -> bool {
+        let is_later = |known: &Silence| (known.updated_at, known) < (silence.updated_at, silence);
+        check(silence).is_ok() && self.get(&silence.id).is_none_or(is_later)
+    }
+
+    /// Takes one over where it is news.
+    pub fn merge(&mut self, silence: Silence) -> bool {
+        let is_news = self.is_news(&silence);
+        if is_news {
+            self.apply(vec![silence]);
+        }
+        is_news
     }
 
     /// A silence.
@@ -315,7 +331,8 @@ fn expired(silence: &Silence, now: TimestampNs) -> Option<Silence> {
         SilenceState::Pending => (ended.starts_at, ended.ends_at) = (now, now),
         SilenceState::Expired => return None,
     }
-    ended.updated_at = now;
+    // Later than what it takes the place of, whatever the clock says: peers keep the later one.
+    ended.updated_at = now.max(silence.updated_at.saturating_add(1));
     Some(ended)
 }
 

@@ -31,6 +31,26 @@ pub struct State {
     heartbeats: Keyspace<Heartbeat>,
 }
 
+/// What has come from peers.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Silences.
+    pub silences: Vec<Silence>,
+    /// Entries of the notification log.
+    pub entries: Vec<LogEntry>,
+    /// Acknowledgements.
+    pub acks: Vec<Ack>,
+    /// Keys of parcels that have arrived by a peer.
+    pub arrived: Vec<String>,
+}
+
+impl Changes {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.silences.is_empty() && self.entries.is_empty() && self.acks.is_empty()
+    }
+}
+
 impl State {
     /// Opens the store.
     pub fn open(dir: &Path, fs: Arc<dyn Fs>, registry: &Registry) -> state_store::Result<Self> {
@@ -94,6 +114,25 @@ impl State {
     /// Forgets a parcel.
     pub fn forget_parcel(&self, key: &str) -> state_store::Result<()> {
         self.outbox.remove(key)
+    }
+
+    /// Stores what has come from peers, all or none.
+    pub fn put_changes(&self, changes: &Changes) -> state_store::Result<()> {
+        let (mut silences, mut log) = (self.silences.batch(), self.log.batch());
+        for silence in &changes.silences {
+            silences = silences.put(&silence.id, silence)?;
+        }
+        for entry in &changes.entries {
+            log = log.put(&entry.key, entry)?;
+        }
+        let (mut acks, mut outbox) = (self.acks.batch(), self.outbox.batch());
+        for ack in &changes.acks {
+            acks = acks.put(&Fingerprint(ack.fingerprint).to_string(), ack)?;
+        }
+        for key in &changes.arrived {
+            outbox = outbox.remove(key);
+        }
+        self.store.write(silences.and(log).and(acks).and(outbox))
     }
 
     /// The acknowledgements.

@@ -8,12 +8,25 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::cluster::Cluster;
 use crate::times::rfc3339_ms;
 
 pub(super) async fn status(State(api): State<Api>) -> Response {
     let config = Arc::clone(api.manager.dispatcher().config());
+    let cluster = match api.manager.cluster().map(Cluster::status) {
+        None => json!({ "peers": [], "status": "disabled" }),
+        Some(status) => {
+            let peers: Vec<Value> = status
+                .members
+                .iter()
+                .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
+                .collect();
+            let state = if status.is_settled { "ready" } else { "settling" };
+            json!({ "name": status.name, "status": state, "peers": peers })
+        }
+    };
     let body = json!({
-        "cluster": { "peers": [], "status": "disabled" },
+        "cluster": cluster,
         "config": { "original": config.masked },
         "uptime": rfc3339_ms(api.manager.started_at()),
         "versionInfo": {

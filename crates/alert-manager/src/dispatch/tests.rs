@@ -275,6 +275,7 @@ fn acknowledged_groups_are_not_repeated() {
             40 => {
                 let alert = bench.alert("g=1,a=x", 0);
                 let ack = crate::acks::Ack {
+                    is_withdrawn: false,
                     fingerprint: alert.fingerprint.0,
                     labels: BTreeMap::new(),
                     owner: "me".to_owned(),

@@ -5,6 +5,7 @@ use model::TimestampNs;
 use super::{ChangeError, Manager};
 use crate::acks::{Ack, link};
 use crate::alert::{Alert, Fingerprint};
+use crate::cluster::Change;
 use crate::data::pairs;
 use crate::history::Happening;
 use crate::matchers::MatcherSet;
@@ -43,6 +44,7 @@ impl Manager {
             comment: by.comment.clone(),
             at: now,
             expires_at: by.expires_at,
+            is_withdrawn: false,
         };
         let acks: Vec<Ack> = self.dispatcher().firing(&target, now).iter().map(|alert| ack(alert)).collect();
         let (state, stored) = (self.0.state.clone(), acks.clone());
@@ -61,20 +63,24 @@ impl Manager {
             );
         }
         self.dispatcher().acks.apply(acks.clone());
+        acks.iter().for_each(|ack| self.tell_peers(Change::Ack(ack.clone())));
         Ok(acks)
     }
 
     /// Takes an acknowledgement back; false where there is none.
     pub async fn forget_ack(&self, fingerprint: Fingerprint) -> Result<bool, ChangeError> {
         let _change = self.0.silence_changes.lock().await;
-        let state = self.0.state.clone();
-        store_outcome(tokio::task::spawn_blocking(move || state.forget_acks(&[fingerprint])).await)?;
-        let was_there = self.dispatcher().acks.remove(fingerprint);
-        if was_there {
-            let fingerprint = fingerprint.to_string();
-            self.record(self.now(), Happening::AcknowledgementRemoved { fingerprint });
-        }
-        Ok(was_there)
+        let now = self.now();
+        let Some(withdrawn) = self.dispatcher().acks.withdrawn(fingerprint, now) else {
+            return Ok(false);
+        };
+        let (state, stored) = (self.0.state.clone(), withdrawn.clone());
+        store_outcome(tokio::task::spawn_blocking(move || state.put_acks(&[stored])).await)?;
+        self.dispatcher().acks.apply(vec![withdrawn.clone()]);
+        self.tell_peers(Change::Ack(withdrawn));
+        let fingerprint = fingerprint.to_string();
+        self.record(now, Happening::AcknowledgementRemoved { fingerprint });
+        Ok(true)
     }
 
     /// The group and time of a link's token, where it is ours.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::TimestampNs;
-use sha2::{Digest, Sha256};
 
 use super::Manager;
 use crate::acks::link;
+use crate::cluster::Change;
 use crate::data::{AlertData, Data, Pairs, common};
 use crate::dispatch::{Delivered, Event, Notification};
 use crate::history::Happening;
@@ -46,16 +46,10 @@ pub(super) fn message(letter: &Letter, external_url: &str, secret: &[u8]) -> Mes
         date: now_date(letter.at),
         timeout: Duration::ZERO,
         now: letter.at,
-        idempotency_key: idempotency_key(&letter.entry),
+        idempotency_key: letter.idempotency_key(),
         truncated: 0,
         memory: letter.entry.memory.clone(),
     }
-}
-
-/// The same for all attempts to tell the same, also after a restart, and another one for what is told next.
-fn idempotency_key(entry: &LogEntry) -> String {
-    let text = format!("{} {} {:?} {:?}", entry.key, entry.timestamp, entry.firing, entry.resolved);
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `2026-11-22`
@@ -101,15 +95,25 @@ impl Manager {
 
     /// Tells, stores that it was told, and answers the state machine.
     pub(super) async fn deliver(&self, notification: Notification, notifier: Option<Arc<Notifier>>) {
-        let letter = Letter::of(&notification);
+        let mut letter = Letter::of(&notification);
+        // The peers before this one go first; what they have told by then is not told again.
+        let Some(waited_ns) = self.wait_for_peers(&letter).await else {
+            return;
+        };
+        // Logged as of when it is told: of what two tell, the later one is what the receiver knows.
+        letter.entry.timestamp = letter.entry.timestamp.saturating_add(waited_ns);
+        letter.entry.expires_at = letter.entry.expires_at.saturating_add(waited_ns);
         let claim = self.claim(&letter.entry.key).await;
         let mut entry = match letter.alerts.as_slice() {
             [] => None,
             // An earlier letter that arrived late may have said the same.
             _ => self.dispatcher().log.told_meanwhile(&letter.entry, letter.known_at).cloned(),
         };
+        if entry.is_some() && self.cluster().is_some() {
+            self.0.metrics.told_by_peers.inc();
+        }
         if entry.is_none() {
-            entry = self.tell(&letter, notification.deadline, notifier).await;
+            entry = self.tell(&letter, notification.deadline + waited_ns, notifier).await;
         }
         drop(claim);
         self.step(Event::Delivered(Delivered {
@@ -153,6 +157,7 @@ impl Manager {
 
     /// Logs that somebody was told; what waited for that is done.
     pub(super) async fn store_told(&self, entry: &LogEntry, arrived: bool) {
+        self.tell_peers(Change::Told(entry.clone()));
         let waiting = arrived && self.0.outbox.lock().get(&entry.key).is_some();
         let (state, stored) = (self.0.state.clone(), entry.clone());
         let storing = tokio::task::spawn_blocking(move || state.put_entry(&stored, waiting)).await;

@@ -19,6 +19,9 @@ impl Manager {
     /// Starts the tasks; they end with the service.
     pub fn start(&self) {
         let lifecycle = self.0.lifecycle.clone();
+        if let Some(cluster) = self.cluster() {
+            cluster.start(self, &lifecycle);
+        }
         let (ticker, writer, keeper, postman) = (self.clone(), self.clone(), self.clone(), self.clone());
         lifecycle.spawn("dispatch", async move { ticker.tick().await });
         lifecycle.spawn("outbox", async move { postman.run_outbox().await });

@@ -1,184 +1,18 @@
 //! The real binary with a real webhook receiver and a real SMTP dialogue; killed and started again.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_watchbell-alerts");
-const PATIENCE: Duration = Duration::from_secs(60);
+use receivers::{mail_server, unsteady_webhook, webhook};
+use server::{BINARY, PATIENCE, Server, free_port, get_json, http, http_get, original, wait_for};
 
-/// A webhook receiver: every body it gets comes out of the channel; it answers with the status that it is told.
-fn webhook(status: &'static str) -> (u16, Receiver<serde_json::Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let sender = sender.clone();
-            thread::spawn(move || answer_webhook(stream, status, &sender));
-        }
-    });
-    (port, receiver)
-}
-
-/// A webhook receiver that fails until it is told to work.
-fn unsteady_webhook(works: &Arc<AtomicBool>) -> (u16, Receiver<serde_json::Value>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let (sender, receiver) = channel();
-    let works = Arc::clone(works);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let status =
-                if works.load(Ordering::SeqCst) { "200 OK" } else { "500 Down\r\nConnection: close" };
-            let sender = sender.clone();
-            thread::spawn(move || answer_webhook(stream, status, &sender));
-        }
-    });
-    (port, receiver)
-}
-
-fn answer_webhook(stream: TcpStream, status: &str, sender: &Sender<serde_json::Value>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut len = 0;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                len = value.trim().parse().unwrap_or(0);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; len];
-        if reader.read_exact(&mut body).is_err() {
-            return;
-        }
-        let sent = serde_json::from_slice(&body).ok().map(|body| sender.send(body));
-        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok");
-        if sent.is_none() || reader.get_mut().write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-/// A mail server: every mail's text comes out of the channel.
-fn mail_server() -> (u16, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let sender = sender.clone();
-            thread::spawn(move || speak_smtp(stream, &sender));
-        }
-    });
-    (port, receiver)
-}
-
-fn speak_smtp(stream: TcpStream, sender: &Sender<String>) {
-    let mut reader = BufReader::new(stream);
-    let say = |reader: &mut BufReader<TcpStream>, text: &str| {
-        reader.get_mut().write_all(format!("{text}\r\n").as_bytes()).is_ok()
-    };
-    if !say(&mut reader, "220 test ESMTP") {
-        return;
-    }
-    let mut line = String::new();
-    let mut mail: Option<String> = None;
-    loop {
-        line.clear();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        if let Some(text) = &mut mail {
-            if line.trim_end() != "." {
-                text.push_str(&line);
-                continue;
-            }
-            let done = sender.send(mail.take().unwrap_or_default());
-            if done.is_err() || !say(&mut reader, "250 queued as 1") {
-                return;
-            }
-            continue;
-        }
-        let reply = match line.to_ascii_uppercase().split_whitespace().next() {
-            Some("EHLO") => "250-test\r\n250 8BITMIME",
-            Some("DATA") => {
-                mail = Some(String::new());
-                "354 go on"
-            }
-            Some("QUIT") => "221 bye",
-            _ => "250 ok",
-        };
-        if !say(&mut reader, reply) {
-            return;
-        }
-    }
-}
-
-/// The binary, running; killed when dropped.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-impl Server {
-    fn start(dir: &Path, port: u16) -> Self {
-        let config = dir.join("am.yml");
-        let mut child = Command::new(BINARY)
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.path={}", dir.join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(["--web.external-url=http://am.example", "--cluster.listen-address="])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the binary starts");
-        let url = format!("http://127.0.0.1:{port}");
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = child.try_wait().expect("the process can be asked");
-            assert!(ended.is_none(), "the server ended: {ended:?}");
-            assert!(begun.elapsed() < PATIENCE, "the server does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, url }
-    }
-
-    fn cli(&self, words: &[&str]) -> String {
-        let output = self.try_cli(words);
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn try_cli(&self, words: &[&str]) -> Output {
-        Command::new(BINARY).args(words).env("ALERTMANAGER_URL", &self.url).output().expect("the binary runs")
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
+mod cluster;
+mod receivers;
+mod server;
 
 fn write_config(dir: &Path, webhook: u16, mail: u16) {
     let text = format!(
@@ -286,18 +120,6 @@ fn alerts_are_told_once_over_a_kill_and_silences_stay() {
     check_http(&server);
     check_reload(&server, &file);
     real_amtool(&server);
-}
-
-fn http_get(url: &str, path: &str) -> String {
-    http(url, &format!("GET {path} HTTP/1.0\r\n\r\n"))
-}
-
-fn http(url: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("the server listens");
-    stream.write_all(request.as_bytes()).expect("a request goes out");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer comes");
-    answer
 }
 
 /// Previews, silences that end with their alerts, changes and imports.
@@ -441,26 +263,6 @@ fn real_amtool(server: &Server) {
     assert!(run(&["cluster", "show"]).contains("disabled"));
 }
 
-/// The body of a GET as JSON.
-fn get_json(server: &Server, path: &str) -> serde_json::Value {
-    let answer = http_get(&server.url, path);
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    serde_json::from_str(body).expect(path)
-}
-
-/// Asks until the answer is as wanted.
-fn wait_for(server: &Server, path: &str, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
-    let begun = Instant::now();
-    loop {
-        let answer = get_json(server, path);
-        if wanted(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{path}: {answer}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn what_does_not_arrive_is_kept_over_a_kill_and_a_fallback_takes_over() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -570,25 +372,6 @@ receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}
     assert!(delete().contains("200 OK") && delete().contains("404 Not Found"));
     let history = get_json(&server, "/api/watchbell/v1/history").to_string();
     assert!(history.contains("\"acknowledged\"") && history.contains("\"acknowledgement_removed\""));
-}
-
-/// Debian's Alertmanager, running; none where it is not installed. Killed when dropped.
-fn original(dir: &Path, port: u16) -> Option<Server> {
-    let child = Command::new("prometheus-alertmanager")
-        .arg(format!("--config.file={}", dir.join("am.yml").display()))
-        .arg(format!("--storage.path={}", dir.join("data").display()))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .args(["--web.external-url=http://am.example", "--cluster.listen-address="])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let server = Server { child: child.ok()?, url: format!("http://127.0.0.1:{port}") };
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "the original does not listen");
-        thread::sleep(Duration::from_millis(20));
-    }
-    Some(server)
 }
 
 #[test]
@@ -812,7 +595,7 @@ fn a_bad_configuration_ends_the_start_with_its_place() {
     let flag = format!("--config.file={}", file.display());
     let data = format!("--storage.path={}", dir.path().join("data").display());
     for words in [
-        &[flag.as_str(), &data, "--web.listen-address=127.0.0.1:0"][..],
+        &[flag.as_str(), &data, "--web.listen-address=127.0.0.1:0", "--cluster.listen-address="][..],
         &["check-config", &file.display().to_string()],
     ] {
         let output = Command::new(BINARY).args(words).output().expect("the binary runs");
