@@ -99,7 +99,7 @@ async fn a_log_that_cannot_be_read_is_asked_for_once() {
     // Were the first one asked for again at once, it would be so while the second one is dealt with.
     present.send_replace(inventory(&["a", "b"]));
     api.until_asked([1, 1]).await;
-    let subject = |missing: crate::status::Missing| (missing.what, missing.grant != "");
+    let subject = |missing: crate::status::Missing| (missing.what, !missing.grant.is_empty());
     while status.missing().len() < 2 {
         tokio::task::yield_now().await;
     }
