@@ -15,7 +15,7 @@ pub struct MetricsServer;
 
 impl Program for MetricsServer {
     const NAME: &'static str = "watchbell-metrics";
-    const ABOUT: &'static str = "Scrapes and stores metrics, answers PromQL, evaluates alerting rules";
+    const ABOUT: &'static str = "Scrapes and stores metrics, answers PromQL, evaluates alerting rules.";
     type Flags = Flags;
     type Command = Command;
     type App = App;

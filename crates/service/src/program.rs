@@ -127,7 +127,6 @@ pub fn command_line<P: Program>() -> Command {
         .value_parser(clap::value_parser!(clap_complete::Shell))
         .help("Shell to write completions for");
     let command = Command::new(P::NAME)
-        .about(P::ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
         .arg(level)
         .arg(format)
@@ -135,9 +134,14 @@ pub fn command_line<P: Program>() -> Command {
         .subcommand_negates_reqs(true);
     let command = P::Flags::augment_args(command);
     // The flags of the service work behind `healthcheck` too, so that the same ones can be given to both.
-    let healthcheck = Command::new("healthcheck").about("Ask the running service whether it is healthy");
-    let healthcheck = P::Flags::augment_args(healthcheck).mut_args(|argument| argument.required(false));
+    let healthcheck = P::Flags::augment_args(Command::new("healthcheck"))
+        .mut_args(|argument| argument.required(false))
+        .about("Ask the running service whether it is healthy")
+        .long_about(None);
+    // Flags and subcommands bring what they are described as with them: what the program is described as comes after.
     P::Command::augment_subcommands(command)
+        .about(P::ABOUT)
+        .long_about(None)
         .subcommand_required(false)
         .arg_required_else_help(false)
         .subcommand(

@@ -1,3 +1,5 @@
+//! Where fields stand, in single lines and in all lines of a shape.
+
 use logql_syntax::parse_log;
 
 use super::*;

@@ -57,8 +57,13 @@ pub(crate) fn stream(
     end.extend_from_slice(after);
     end.push(b'}');
     end.extend_from_slice(&tail(annotations));
-    let parts = Parts { rows, part: head.into_bytes(), end: Some(end), is_first: true };
-    respond(Body::from_stream(futures::stream::iter(parts)))
+    let mut parts = Parts { rows, part: head.into_bytes(), end: Some(end), is_first: true };
+    let first = parts.next().map_or_else(Bytes::new, |Ok(part)| part);
+    if parts.end.is_none() {
+        // All there is: sent with its length, in one piece.
+        return respond(Body::from(first));
+    }
+    respond(Body::from_stream(futures::stream::iter(std::iter::once(Ok(first)).chain(parts))))
 }
 
 struct Parts<I> {

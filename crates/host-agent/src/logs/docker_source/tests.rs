@@ -1,3 +1,5 @@
+//! The follower of containers against a Docker API of ours.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bollard::models::ContainerSummary;

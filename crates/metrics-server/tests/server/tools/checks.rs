@@ -118,3 +118,16 @@ fn targets_are_shown_with_their_labels() {
         }
     }
 }
+
+#[test]
+fn help_says_first_what_the_program_is() {
+    let dir = directory(&[]);
+    for (arguments, expected) in [
+        (&["--help"][..], "Scrapes and stores metrics, answers PromQL, evaluates alerting rules."),
+        (&["healthcheck", "--help"], "Ask the running service whether it is healthy"),
+        (&["query", "instant", "--help"], "Evaluate an expression at one time"),
+    ] {
+        let help = ours(dir.path(), arguments, "");
+        assert_eq!((help.code, help.out.lines().next()), (0, Some(expected)), "{arguments:?}");
+    }
+}

@@ -30,7 +30,8 @@ fn servers_are_asked_as_by_promtool() {
     assert!(ended.code == 0 && ended.out.contains("pushed to remote write"), "{ended:?}");
     assert_eq!(ours(dir.path(), &["push", "metrics", url], "{").code, 1);
 
-    let now = (now_ms() / 1000).to_string();
+    // The second after what was pushed.
+    let now = (now_ms() / 1000 + 1).to_string();
     let start = (now_ms() / 1000 - 60).to_string();
     let (at, from) = (format!("--time={now}"), format!("--start={start}"));
     let until = format!("--end={now}");
