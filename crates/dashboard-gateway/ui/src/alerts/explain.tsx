@@ -49,14 +49,16 @@ function Route(props: { route: ExplainedRoute }) {
     ["news every", route.groupIntervalSeconds],
     ["repeated every", route.repeatIntervalSeconds],
   ];
+  // The root matches everything and says nothing.
+  const path = (route.path ?? []).filter((matchers) => matchers !== "{}");
   const muted = [...(route.mutedBy ?? []), ...(route.inactive ?? [])];
   const next = timeOf(route.group?.nextFlush);
   return (
     <section className="explain-route">
       <p className="row-actions">
-        {route.path && route.path.length > 0 && (
+        {path.length > 0 && (
           <span className="muted">
-            <Shown text={route.path.join(" › ")} /> ›
+            <Shown text={path.join(" › ")} /> ›
           </span>
         )}
         <Badge kind="info">{route.receiver}</Badge>
