@@ -187,7 +187,7 @@ export function Silences(props: { silences: Silence[]; rows: AlertRow[]; onChang
             { title: "State", by: (s) => s.status.state, cell: (s) => <Badge kind={s.status.state === "active" ? "info" : "quiet"}>{s.status.state}</Badge> },
             { title: "Matchers", className: "long", cell: (s) => <code><Shown text={s.matchers.map(formatMatcher).join(", ")} /></code> },
             { title: "Mutes now", numeric: true, by: (s) => muted(s, props.rows), cell: (s) => (s.status.state === "active" ? muted(s, props.rows) : "–") },
-            { title: "Comment", cell: (s) => s.comment },
+            { title: "Comment", className: "long", cell: (s) => s.comment },
             { title: "By", by: (s) => s.createdBy, cell: (s) => s.createdBy },
             { title: "Ends", by: (s) => Date.parse(s.endsAt), className: "nobreak", cell: (s) => <span title={formatTime(Date.parse(s.endsAt), shared.zone)}>{ago(Date.parse(s.endsAt), shared.now())}{s.annotations?.watchbell_until_resolved === "true" ? ", or once resolved" : ""}{s.annotations?.watchbell_recurrence ? <> only <Shown text={s.annotations.watchbell_recurrence} /></> : null}</span> },
             { title: "", cell: (s) => s.status.state !== "expired" && <button type="button" onClick={() => void expire(s.id)}>Expire</button> },
