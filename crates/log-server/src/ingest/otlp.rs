@@ -19,7 +19,7 @@ use super::{IncomingLabels, IncomingStream, entry_bytes};
 use crate::error::ApiError;
 
 /// Attributes of a resource that become labels.
-const LABEL_ATTRIBUTES: [&str; 17] = [
+const LABEL_ATTRIBUTES: [&str; 18] = [
     "service.name",
     "service.namespace",
     "service.instance.id",
@@ -37,8 +37,8 @@ const LABEL_ATTRIBUTES: [&str; 17] = [
     "k8s.statefulset.name",
     "k8s.daemonset.name",
     "k8s.cronjob.name",
+    "k8s.job.name",
 ];
-const LABEL_ATTRIBUTE_JOB: &str = "k8s.job.name";
 
 type Pairs = Vec<(String, String)>;
 
@@ -77,8 +77,7 @@ fn stream(
 ) -> Result<IncomingStream<'static>, ApiError> {
     let (mut labels, mut of_resource) = (Pairs::new(), Pairs::new());
     for attribute in logs.resource.unwrap_or_default().attributes {
-        let is_label =
-            LABEL_ATTRIBUTES.contains(&attribute.key.as_str()) || attribute.key == LABEL_ATTRIBUTE_JOB;
+        let is_label = LABEL_ATTRIBUTES.contains(&attribute.key.as_str());
         flatten("", attribute, if is_label { &mut labels } else { &mut of_resource });
     }
     if labels.is_empty() {
