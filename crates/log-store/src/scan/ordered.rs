@@ -18,8 +18,6 @@ const FIRST_ROWS: usize = 64;
 const MANY_ROWS: usize = 1024;
 /// Each time so many times as many as the time before.
 const ROWS_GROWTH: usize = 4;
-/// Where less than one in so many rows passes, sources are looked at in large pieces, several at once.
-const FEW_PASS: usize = 16;
 
 /// Where an entry stands in the order of the scan: the greatest comes first. Entries of one time are told apart by their
 /// stream, those of one stream by the order in which they came.
@@ -108,7 +106,7 @@ pub(super) fn merge(
     let mut pending: BinaryHeap<Pending> = sources.into_iter().map(pending).collect();
     let mut cursors: BinaryHeap<Cursor> = BinaryHeap::new();
     let mut left = limit;
-    let mut vetting = Vetting { count: plan.at_once(), first_rows: FIRST_ROWS };
+    let mut vetting = Vetting { count: plan.at_once() };
     while left > 0 {
         look_at_due(plan, &mut pending, &mut cursors, &mut vetting, stats)?;
         let Some(mut cursor) = cursors.pop() else { break };
@@ -132,27 +130,10 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// How far sources are looked into before their turn comes.
+/// How many sources are held against the filters at once, before any of their rows is looked at: more and more as long as
+/// none is left.
 struct Vetting {
-    /// How many are held against the filters at once, before any of their rows is looked at: more and more as long as none is
-    /// left.
     count: usize,
-    /// How many rows of a source are looked at first: more where few of those that were looked at have passed.
-    first_rows: usize,
-}
-
-impl Vetting {
-    /// Whether many rows are looked at next.
-    fn has_many(&self, pending: &Pending) -> bool {
-        pending.rest.as_ref().map_or(self.first_rows, |rest| rest.count) >= MANY_ROWS
-    }
-
-    /// Learns from what has passed of the rows of a source.
-    fn learn(&mut self, looked: usize, passed: usize) {
-        if looked >= MANY_ROWS && passed * FEW_PASS < looked {
-            self.first_rows = MANY_ROWS * ROWS_GROWTH;
-        }
-    }
 }
 
 /// The most sources that are vetted at once: what they take is reserved.
@@ -208,14 +189,9 @@ fn look_at_due(
             vetting.run(plan, pending, stats)?;
             continue;
         }
-        let due = take_due(plan, pending, vetting);
-        let first_rows = vetting.first_rows;
-        let looked = plan.each(&due, stats, |pending, stats| look(plan, pending, first_rows, stats))?;
-        for (Pending { source, rest: before, .. }, (cursor, rest)) in due.into_iter().zip(looked) {
-            if let (Some(before), Some((_, rest))) = (&before, &rest) {
-                let looked = before.rows.len() - rest.rows.len();
-                vetting.learn(looked, cursor.as_ref().map_or(0, |cursor| cursor.rows.len()));
-            }
+        let due = take_due(plan, pending);
+        let looked = plan.each(&due, stats, |pending, stats| look(plan, pending, stats))?;
+        for (Pending { source, .. }, (cursor, rest)) in due.into_iter().zip(looked) {
             cursors.extend(cursor);
             pending.extend(rest.map(|(rank, rest)| Pending { rank, source, rest: Some(rest) }));
         }
@@ -224,8 +200,8 @@ fn look_at_due(
 }
 
 /// The next source; with those behind it where many rows of each are looked at next, as that pays on several threads.
-fn take_due(plan: &Plan<'_>, pending: &mut BinaryHeap<Pending>, vetting: &Vetting) -> Vec<Pending> {
-    let has_many = |pending: &Pending| vetting.has_many(pending);
+fn take_due(plan: &Plan<'_>, pending: &mut BinaryHeap<Pending>) -> Vec<Pending> {
+    let has_many = |pending: &Pending| pending.rest.as_ref().is_some_and(|rest| rest.count >= MANY_ROWS);
     let mut due: Vec<Pending> = pending.pop().into_iter().collect();
     while due.iter().all(has_many)
         && due.len() < plan.at_once()
@@ -238,14 +214,14 @@ fn take_due(plan: &Plan<'_>, pending: &mut BinaryHeap<Pending>, vetting: &Vettin
 }
 
 /// Looks at the next rows of a source; a damaged one has none.
-fn look(plan: &Plan<'_>, pending: &Pending, first_rows: usize, stats: &mut ScanStats) -> Result<Looked> {
+fn look(plan: &Plan<'_>, pending: &Pending, stats: &mut ScanStats) -> Result<Looked> {
     plan.ctx.check()?;
     let opened;
     let rest = match &pending.rest {
         Some(rest) => rest,
         None => match plan.open(&pending.source, stats)? {
             Some((open, rows)) => {
-                opened = Rest { open: Arc::new(open), rows, count: first_rows };
+                opened = Rest { open: Arc::new(open), rows, count: FIRST_ROWS };
                 &opened
             }
             None => return Ok((None, None)),
