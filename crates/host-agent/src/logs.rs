@@ -3,6 +3,7 @@
 //! Life of a line: a source reads it and gives it its place; the labeler makes it a stream's; delivery batches it, sends it,
 //! keeps it on disk while the server is away; with the acknowledgement its place is saved.
 
+mod beginnings;
 mod delivery;
 mod disk;
 mod docker_source;

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::beginnings::Beginnings;
 use super::frames::{LineJoiner, Stream, TimedLine};
 use super::line::{ClockedPlaces, Field, Line, Place, Position, Source, SourceLines, stable_hash};
 use super::options::DockerSource;
@@ -39,6 +40,7 @@ pub(super) struct DockerReader {
     pub(super) lines: mpsc::Sender<SourceLines>,
     /// Where the sources stood when the agent began.
     pub(super) positions: Arc<BTreeMap<Arc<str>, Position>>,
+    pub(super) beginnings: Beginnings,
     /// Containers that were made after this time are read from their beginning.
     pub(super) started_ns: i64,
 }
@@ -194,6 +196,14 @@ impl DockerReader {
         }
     }
 
+    /// Keeps that all that comes after a time is still to be delivered.
+    fn begin(&self, container: &ContainerInfo, time_ns: i64) {
+        let place = Place { offset: u64::try_from(time_ns).unwrap_or(0), ordinal: 0 };
+        let position = Position { generation: generation(container), place };
+        let key = |stream| (self.source_key(container, stream).into(), position);
+        self.beginnings.save([Stream::Stdout, Stream::Stderr, Stream::Console].map(key).into());
+    }
+
     fn log_options(&self, container: &ContainerInfo, progress: &Progress) -> DockerLogsOptions {
         let mut options = DockerLogsOptions {
             follow: container.is_running(),
@@ -216,6 +226,11 @@ impl DockerReader {
 
     async fn read_once(&self, container: &ContainerInfo, progress: &mut Progress) -> Result<(), DockerError> {
         let client = self.link.client().await?;
+        let mut first_contact = progress.newest().is_none();
+        if first_contact {
+            let whole = container.created_ns >= self.started_ns;
+            self.begin(container, if whole { container.created_ns } else { self.clock.now_ns() });
+        }
         let options = self.log_options(container, progress);
         let mut messages = std::pin::pin!(client.logs(&container.id, Some(options)));
         let mut run = Run::new(self, container, progress);
@@ -228,6 +243,10 @@ impl DockerReader {
                     Some(Some(message)) => run.take(message?),
                     Some(None) | None => break,
                 }
+            }
+            if first_contact && let Some(first_ns) = run.first_pending_ns() {
+                self.begin(container, first_ns - 1);
+                first_contact = false;
             }
             run.hand_over(&self.lines).await;
         }
@@ -317,6 +336,11 @@ impl<'a> Run<'a> {
             let timestamp_ns = line.time_ns.saturating_add(i64::from(place.ordinal) - 1);
             stream.pending.push(Line { timestamp_ns, text: line.text, place });
         }
+    }
+
+    /// The time of the oldest line that is pending.
+    fn first_pending_ns(&self) -> Option<i64> {
+        self.streams.iter().filter_map(|stream| stream.pending.first()).map(|line| line.timestamp_ns).min()
     }
 
     fn is_full(&self) -> bool {

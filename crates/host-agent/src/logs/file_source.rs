@@ -11,6 +11,7 @@ use sys::Clock;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::beginnings::Beginnings;
 use super::line::{Field, Line, Place, Position, Source, SourceLines, line_text, stable_hash};
 use super::options::{FileSource, ReadFrom};
 use crate::files::{Roots, names_in};
@@ -43,6 +44,7 @@ pub(super) struct FileReader {
     status: Arc<StatusBoard>,
     lines: mpsc::Sender<SourceLines>,
     positions: Arc<BTreeMap<Arc<str>, Position>>,
+    beginnings: Beginnings,
     files: BTreeMap<(u64, u64), OpenFile>,
     include: Vec<Glob>,
     exclude: Vec<Glob>,
@@ -73,6 +75,7 @@ impl FileReader {
         parts: &super::Parts,
         lines: mpsc::Sender<SourceLines>,
         positions: Arc<BTreeMap<Arc<str>, Position>>,
+        beginnings: Beginnings,
     ) -> Self {
         let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
         Self {
@@ -85,6 +88,7 @@ impl FileReader {
             status: Arc::clone(&parts.status),
             lines,
             positions,
+            beginnings,
             files: BTreeMap::new(),
             last_timestamp_ns: 0,
             looked: false,
@@ -196,6 +200,8 @@ impl FileReader {
         let known = self.positions.get(&key).filter(|_| !self.options.ignore_checkpoints);
         let matching = known
             .and_then(|position| Some((epoch_of(fingerprint, position.generation)?, position.place.offset)));
+        // A file that took the place of another leaves the position to that one's last lines.
+        let is_first_contact = known.is_none() && !self.files.values().any(|file| file.source.key == key);
         let (epoch, offset) = match matching {
             // Shorter than what was read: it was truncated while we were away.
             Some((epoch, offset)) if offset > metadata.len() => (epoch + 1, 0),
@@ -205,6 +211,10 @@ impl FileReader {
             None => (0, self.first_offset(&mut file, metadata.len(), age)?),
         };
         let source = Arc::new(self.source(key, path, generation(fingerprint, epoch)));
+        if is_first_contact {
+            let position = Position { generation: source.generation, place: Place { offset, ordinal: 0 } };
+            self.beginnings.save(vec![(Arc::clone(&source.key), position)]);
+        }
         let opened = OpenFile {
             file,
             inode,

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::beginnings::Beginnings;
 use super::line::{
     ClockedPlaces, Field, LINE_BYTES_MAX, Line, Place, Position, Source, SourceLines, stable_hash,
 };
@@ -37,6 +38,7 @@ pub(super) struct JournalReader {
     pub(super) status: Arc<StatusBoard>,
     pub(super) lines: mpsc::Sender<SourceLines>,
     pub(super) positions: Arc<BTreeMap<Arc<str>, Position>>,
+    pub(super) beginnings: Beginnings,
 }
 
 /// An entry of the journal, as far as it is used.
@@ -161,6 +163,9 @@ impl JournalReader {
             if !self.wants(&entry.unit) {
                 continue;
             }
+            if read_to_us.is_none() {
+                self.begin(entry.time_us);
+            }
             *read_to_us = Some((*read_to_us).unwrap_or(0).max(entry.time_us));
             if let Some(lines) = self.place(units, entry)
                 && self.lines.send(lines).await.is_err()
@@ -169,6 +174,12 @@ impl JournalReader {
             }
         }
         child.kill().await
+    }
+
+    /// Saves the place before the first entry, under the name of no unit.
+    fn begin(&self, time_us: u64) {
+        let place = Place { offset: time_us.saturating_mul(1_000), ordinal: 0 };
+        self.beginnings.save(vec![(self.key("").into(), Position { generation: generation(), place })]);
     }
 
     fn wants(&self, unit: &str) -> bool {
@@ -198,7 +209,7 @@ impl JournalReader {
     fn unit(&self, entry: &Entry) -> Unit {
         let text = |text: &str| Field::Text(text.to_owned());
         let key: Arc<str> = self.key(&entry.unit).into();
-        let generation = stable_hash(&[b"journal"]);
+        let generation = generation();
         let known = self.positions.get(&key).filter(|position| position.generation == generation);
         let fields = BTreeMap::from([
             ("host".to_owned(), text(&self.host)),
@@ -225,6 +236,11 @@ fn hidden_journal(directories: &[PathBuf]) -> Option<PathBuf> {
         std::fs::File::open(path).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
     };
     of_machines.into_iter().find(is_denied)
+}
+
+/// The journal has no incarnations.
+fn generation() -> u64 {
+    stable_hash(&[b"journal"])
 }
 
 /// Reads an entry; `None` for what is none or has no message. `now_us` stands in for a missing time.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use super::beginnings::Beginnings;
 use super::delivery::{Action, Delivery, DeliveryCounts, Event};
 use super::disk::{Begin, DeliveryDisk};
 use super::grpc::GrpcLink;
@@ -125,8 +126,14 @@ impl LogPipeline {
         let delivery = Delivery::new(self.sink.limits, self.begin.waiting_bytes, self.begin.next_load);
         let positions = Arc::new(self.begin.positions);
         let clock = Arc::clone(&self.parts.clock);
-        Sources { parts: self.parts, lines: lines_sender, positions, lifecycle: lifecycle.clone() }
-            .start(&self.options);
+        let sources = Sources {
+            parts: self.parts,
+            lines: lines_sender,
+            positions,
+            beginnings: Beginnings::new(&disk_sender),
+            lifecycle: lifecycle.clone(),
+        };
+        sources.start(&self.options);
         let disk_events = events_sender.clone();
         let disk = self.disk;
         lifecycle.spawn_essential("log disk", async move {

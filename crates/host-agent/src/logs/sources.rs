@@ -6,6 +6,7 @@ use std::time::Duration;
 use service::Lifecycle;
 use tokio::sync::mpsc;
 
+use super::beginnings::Beginnings;
 use super::docker_source::DockerReader;
 use super::file_source::FileReader;
 use super::journal::JournalReader;
@@ -22,6 +23,7 @@ pub(super) struct Sources {
     pub(super) parts: Parts,
     pub(super) lines: mpsc::Sender<SourceLines>,
     pub(super) positions: Positions,
+    pub(super) beginnings: Beginnings,
     pub(super) lifecycle: Lifecycle,
 }
 
@@ -47,6 +49,7 @@ impl Sources {
             status: Arc::clone(&self.parts.status),
             lines: self.lines.clone(),
             positions: Arc::clone(&self.positions),
+            beginnings: self.beginnings.clone(),
             started_ns: self.parts.clock.now_ns(),
         };
         let run = reader.run(self.parts.inventory.clone(), self.lifecycle.stopping().clone());
@@ -54,7 +57,9 @@ impl Sources {
     }
 
     fn files(&self, options: FileSource) {
-        let reader = FileReader::new(options, &self.parts, self.lines.clone(), Arc::clone(&self.positions));
+        let positions = Arc::clone(&self.positions);
+        let reader =
+            FileReader::new(options, &self.parts, self.lines.clone(), positions, self.beginnings.clone());
         let stopping = self.lifecycle.stopping().clone();
         self.lifecycle.spawn_essential("log files", async move {
             tokio::task::spawn_blocking(move || reader.run(&stopping)).await?;
@@ -70,6 +75,7 @@ impl Sources {
             status: Arc::clone(&self.parts.status),
             lines: self.lines.clone(),
             positions: Arc::clone(&self.positions),
+            beginnings: self.beginnings.clone(),
         };
         self.lifecycle.spawn("journal", reader.run(self.lifecycle.stopping().clone()));
     }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::logs::delivery::Action;
 
 /// A Docker API all of whose containers have a log driver that cannot be read.
 struct Unreadable {
@@ -68,6 +69,20 @@ impl Unreadable {
     }
 }
 
+fn reader(link: DockerLink, disk: &mpsc::UnboundedSender<Action>) -> DockerReader {
+    DockerReader {
+        options: Arc::default(),
+        host: "h".into(),
+        link,
+        clock: Arc::new(SystemClock::new()),
+        status: Arc::new(StatusBoard::default()),
+        lines: mpsc::channel(1).0,
+        positions: Arc::default(),
+        beginnings: Beginnings::new(disk),
+        started_ns: 0,
+    }
+}
+
 fn inventory(ids: &[&str]) -> Arc<Inventory> {
     let container = |id: &&str| {
         let summary = ContainerSummary { id: Some((*id).to_owned()), ..ContainerSummary::default() };
@@ -83,16 +98,8 @@ async fn a_log_that_cannot_be_read_is_asked_for_once() {
     let (api, link) = Unreadable::start().await;
     let status = Arc::new(StatusBoard::default());
     let (lines, _kept) = mpsc::channel(1);
-    let reader = DockerReader {
-        options: Arc::default(),
-        host: "h".into(),
-        link,
-        clock: Arc::new(SystemClock::new()),
-        status: Arc::clone(&status),
-        lines,
-        positions: Arc::default(),
-        started_ns: 0,
-    };
+    let (disk, _saved) = mpsc::unbounded_channel();
+    let reader = DockerReader { status: Arc::clone(&status), lines, ..reader(link, &disk) };
     let (present, seen) = watch::channel(inventory(&["a"]));
     let cancel = CancellationToken::new();
     let running = tokio::spawn(reader.run(seen, cancel.clone()));
@@ -116,4 +123,34 @@ async fn a_log_that_cannot_be_read_is_asked_for_once() {
     assert_eq!(api.asked(), [1, 1]);
     cancel.cancel();
     running.await.unwrap();
+}
+
+/// Killed before anything was acknowledged, the agent goes on from its first contact, not from the newest lines of a later one.
+#[tokio::test]
+async fn where_the_first_contact_began_is_kept() {
+    const SECOND: i64 = 1_000_000_000;
+    let (api, link) = Unreadable::start().await;
+    let (disk, mut saved) = mpsc::unbounded_channel();
+    let present = inventory(&["a"]);
+    let container = &present.containers["a"];
+    for (created_ns, started_ns) in [(50 * SECOND, 40 * SECOND), (30 * SECOND, 40 * SECOND)] {
+        let info = ContainerInfo { created_ns, ..ContainerInfo::clone(container) };
+        let first = DockerReader { started_ns, ..reader(link.clone(), &disk) };
+        let before_ns = first.clock.now_ns();
+        let outcome = first.read_once(&info, &mut Progress::default()).await;
+        assert!(outcome.is_err_and(|error| error.is_unsupported()));
+        let Some(Action::Save { positions, acked_seq: None, disk_empty: false }) = saved.recv().await else {
+            panic!("the beginning is saved");
+        };
+        let begins_ns = positions[0].1.place.offset as i64;
+        match created_ns >= started_ns {
+            true => assert_eq!(begins_ns, created_ns),
+            false => assert!(begins_ns >= before_ns, "history is no duty"),
+        }
+        let positions = Arc::new(positions.into_iter().collect());
+        let second = DockerReader { started_ns: 90 * SECOND, positions, ..reader(link.clone(), &disk) };
+        let options = second.log_options(&info, &second.known(&info));
+        assert_eq!((i64::from(options.since), options.tail.as_str()), (begins_ns / SECOND - 1, "all"));
+    }
+    assert_eq!(api.asked(), [2, 0]);
 }

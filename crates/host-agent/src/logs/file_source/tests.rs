@@ -6,18 +6,22 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::containers::{DockerLink, Inventory};
+use crate::logs::delivery::Action;
 
 struct Bench {
     dir: tempfile::TempDir,
     sender: mpsc::Sender<SourceLines>,
     lines: mpsc::Receiver<SourceLines>,
     positions: BTreeMap<Arc<str>, Position>,
+    disk: mpsc::UnboundedSender<Action>,
+    saved: mpsc::UnboundedReceiver<Action>,
 }
 
 impl Bench {
     fn new() -> Self {
         let (sender, lines) = mpsc::channel(1_000);
-        Self { dir: tempfile::tempdir().unwrap(), sender, lines, positions: BTreeMap::new() }
+        let (disk, saved) = mpsc::unbounded_channel();
+        Self { dir: tempfile::tempdir().unwrap(), sender, lines, positions: BTreeMap::new(), disk, saved }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -41,7 +45,8 @@ impl Bench {
             roots: Roots { rootfs: "/".into(), procfs: "/proc".into(), sysfs: "/sys".into() },
             data_dir: PathBuf::new(),
         };
-        FileReader::new(options, &parts, self.sender.clone(), Arc::new(self.positions.clone()))
+        let positions = Arc::new(self.positions.clone());
+        FileReader::new(options, &parts, self.sender.clone(), positions, Beginnings::new(&self.disk))
     }
 
     /// Looks and reads once; the lines, and positions as if all were acknowledged.
@@ -144,6 +149,25 @@ fn first_contact_reads_the_last_lines() {
     assert_eq!(bench.turn(&mut reader), ["new"]);
     let mut reader = Bench::new().reader(ReadFrom::End);
     assert_eq!(bench.turn(&mut reader), Vec::<String>::new());
+}
+
+/// Killed before anything was acknowledged, the agent goes on from its first contact.
+#[test]
+fn where_the_first_contact_began_is_kept() {
+    let mut bench = Bench::new();
+    let lines = |from: u32, to: u32| (from..to).map(|n| format!("line {n}\n")).collect::<String>();
+    bench.append("a.log", &lines(0, 1_500));
+    let mut killed = bench.reader(ReadFrom::Recent);
+    assert_eq!(bench.turn(&mut killed).len(), 1_000);
+    bench.positions.clear();
+    while let Ok(Action::Save { positions, .. }) = bench.saved.try_recv() {
+        bench.positions.extend(positions);
+    }
+    bench.append("a.log", &lines(1_500, 3_000));
+    let mut restarted = bench.reader(ReadFrom::Recent);
+    let read = bench.turn(&mut restarted);
+    assert_eq!((read.len(), read[0].as_str(), read[2_499].as_str()), (2_500, "line 500", "line 2999"));
+    assert!(bench.saved.try_recv().is_err(), "it begins once");
 }
 
 #[test]
