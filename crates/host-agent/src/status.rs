@@ -24,13 +24,17 @@ pub(crate) struct Missing {
 }
 
 /// What helps against a reason, by a part of its text.
-const GRANTS: [(&str, &str); 10] = [
+const GRANTS: [(&str, &str); 11] = [
     (
         "group that owns the docker socket",
         "`usermod -aG docker USER` and log in again; in a container set DOCKER_GID to the socket's group",
     ),
     ("Connection refused", "start Docker, if there are containers to watch"),
     ("docker socket", "mount /var/run/docker.sock and add the agent to the group that owns it"),
+    (
+        "rootless without cgroups",
+        "boot with cgroup v2 and delegate its controllers to the user, which rootless Docker needs to measure",
+    ),
     ("pid: host", "run the agent's container with pid: host"),
     ("only root may look", "run the agent as root, or do without these two metrics"),
     ("no cgroup files", "mount /sys read-only into the agent's container"),

@@ -1,6 +1,8 @@
 //! The Docker API's numbers, where the cgroup and procfs files cannot be read.
 
-use bollard::models::{ContainerBlkioStatEntry, ContainerStatsResponse};
+use std::collections::HashMap;
+
+use bollard::models::{ContainerBlkioStatEntry, ContainerNetworkStats, ContainerStatsResponse};
 
 use super::processes::InterfaceTraffic;
 use super::stats::{CgroupStats, CpuTimes, DeviceIo, MemoryUse, Pids};
@@ -15,8 +17,13 @@ pub(super) struct ApiReading {
     pub(super) network: Vec<InterfaceTraffic>,
 }
 
-/// Takes over what the answer has; a stopped container's answer has nothing.
-pub(super) fn convert(answer: ContainerStatsResponse) -> ApiReading {
+/// Takes over what the answer has; a stopped container's answer has nothing. Where containers have no groups of their own,
+/// Docker reads the group that it runs in itself: of its answer only the network is the container's.
+pub(super) fn convert(answer: ContainerStatsResponse, without_groups: bool) -> ApiReading {
+    let network = traffic(answer.networks.clone().unwrap_or_default());
+    if without_groups {
+        return ApiReading { network, ..ApiReading::default() };
+    }
     let mut stats = CgroupStats::default();
     if let Some(usage) = answer.cpu_stats.and_then(|cpu| cpu.cpu_usage) {
         let seconds = |ns: Option<u64>| ns.unwrap_or(0) as f64 / NANOSECONDS;
@@ -69,9 +76,11 @@ pub(super) fn convert(answer: ContainerStatsResponse) -> ApiReading {
         stats.pids =
             Some(Pids { current: current as f64, max: pids.limit.map_or(0.0, |limit| limit as f64) });
     }
-    let mut network: Vec<InterfaceTraffic> = answer
-        .networks
-        .unwrap_or_default()
+    ApiReading { stats, network }
+}
+
+fn traffic(interfaces: HashMap<String, ContainerNetworkStats>) -> Vec<InterfaceTraffic> {
+    let mut network: Vec<InterfaceTraffic> = interfaces
         .into_iter()
         .map(|(interface, counters)| {
             let number = |value: Option<u64>| value.unwrap_or(0);
@@ -85,7 +94,7 @@ pub(super) fn convert(answer: ContainerStatsResponse) -> ApiReading {
         })
         .collect();
     network.sort_by(|a, b| a.interface.cmp(&b.interface));
-    ApiReading { stats, network }
+    network
 }
 
 fn add_io(
@@ -108,5 +117,25 @@ fn add_io(
             Some("write") => *write = value as f64,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a rootless Docker without cgroups answered: the numbers are the machine's.
+    #[test]
+    fn a_container_without_a_group_is_not_the_group_of_docker() {
+        let json = r#"{"cpu_stats":{"cpu_usage":{"total_usage":57626772952975,"usage_in_usermode":49583780000000,
+            "usage_in_kernelmode":8042980000000}},"memory_stats":{"usage":3494379520,"limit":25276514304},
+            "pids_stats":{"current":200},"networks":{"eth0":{"rx_bytes":1252,"rx_packets":14,"tx_bytes":7}}}"#;
+        let answer: ContainerStatsResponse = serde_json::from_str(json).unwrap();
+        let with = convert(answer.clone(), false);
+        assert_eq!(with.stats.memory.as_ref().map(|memory| memory.usage), Some(3_494_379_520.0));
+        let without = convert(answer, true);
+        assert_eq!(without.stats, CgroupStats::default());
+        assert_eq!(without.network, with.network);
+        assert_eq!(without.network[0].receive, [1_252, 14, 0, 0]);
     }
 }

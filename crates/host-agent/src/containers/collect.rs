@@ -298,6 +298,17 @@ impl ContainerCollectors {
         reading.max_open_files = processes::max_open_files(&self.roots, pid);
     }
 
+    /// Docker without cgroups answers with the numbers of the group that it runs in itself.
+    fn note_groups(&self, without_groups: bool) {
+        if without_groups {
+            let reason =
+                "Docker runs rootless without cgroups: CPU, memory and I/O of its containers are absent";
+            self.status.set(AREA, "container cgroups", reason.to_owned());
+        } else {
+            self.status.clear(AREA, "container cgroups");
+        }
+    }
+
     /// Asks the API for what the files did not tell of running containers.
     async fn fill_from_api(&self, readings: &mut [Reading]) {
         let mut wanted: Vec<(usize, String)> = Vec::new();
@@ -311,8 +322,12 @@ impl ContainerCollectors {
             }
         }
         wanted.truncate(API_CALLS_MAX);
+        let without_groups = self.inventory.borrow().without_groups;
+        self.note_groups(without_groups);
         let answers: BTreeMap<usize, ApiReading> = futures::stream::iter(wanted)
-            .map(|(idx, id)| async move { (idx, self.link.stats(&id).await.map(api_stats::convert)) })
+            .map(|(idx, id)| async move {
+                (idx, self.link.stats(&id).await.map(|answer| api_stats::convert(answer, without_groups)))
+            })
             .buffer_unordered(API_CONCURRENCY)
             .filter_map(|(idx, answer)| std::future::ready(answer.map(|answer| (idx, answer))))
             .collect()

@@ -1,12 +1,12 @@
 //! The link to the Docker API: finds it, keeps an inventory of all containers by its events, comes back when it goes away.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::EventMessage;
+use bollard::models::{EventMessage, SystemInfoCgroupDriverEnum};
 use bollard::query_parameters::{
     EventsOptions, InspectContainerOptions, ListContainersOptions, StatsOptions,
 };
@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::inventory::{ContainerInfo, Inventory};
 use crate::status::StatusBoard;
 
-/// Where Docker and Podman listen, in order.
-const SOCKETS: [&str; 4] =
-    ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/var/run/podman/podman.sock"];
+/// Where Docker and Podman listen, in order: the machine's, then the user's own.
+const SOCKETS: [&str; 3] = ["/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock"];
+const USER_SOCKETS: [&str; 2] = ["docker.sock", "podman/podman.sock"];
 /// How long one call may take.
 const CALL_TIMEOUT_S: u64 = 30;
 const STATS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -122,7 +122,7 @@ impl DockerError {
 
 impl DockerLink {
     /// A link to `host` (`unix:///path`, `tcp://host:port`), else to `$DOCKER_HOST`'s value as given, else to the first socket
-    /// that exists.
+    /// of the machine or the user that exists.
     pub(crate) fn new(host: Option<String>) -> Self {
         Self { host, client: Arc::default() }
     }
@@ -134,7 +134,7 @@ impl DockerLink {
                 Path::new(host.trim_start_matches("unix://")).exists()
             }
             Some(_) => true,
-            None => SOCKETS.iter().any(|path| Path::new(path).exists()),
+            None => sockets().iter().any(|path| path.exists()),
         }
     }
 
@@ -157,8 +157,9 @@ impl DockerLink {
         let version = bollard::API_DEFAULT_VERSION;
         match self.host.as_deref() {
             None => {
-                let Some(path) = SOCKETS.iter().find(|path| Path::new(path).exists()) else {
-                    return Err(DockerError::NoSocket { tried: SOCKETS.join(", ") });
+                let sockets: Vec<String> = sockets().iter().map(|path| path.display().to_string()).collect();
+                let Some(path) = sockets.iter().find(|path| Path::new(path).exists()) else {
+                    return Err(DockerError::NoSocket { tried: sockets.join(", ") });
                 };
                 Ok(Docker::connect_with_unix(path, CALL_TIMEOUT_S, version)?)
             }
@@ -183,6 +184,13 @@ impl DockerLink {
         let mut answers = std::pin::pin!(client.stats(id, Some(options)));
         tokio::time::timeout(STATS_TIMEOUT, answers.next()).await.ok()??.ok()
     }
+}
+
+/// Where to look; rootless engines listen in the user's own directory.
+fn sockets() -> Vec<PathBuf> {
+    let user = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let own = user.iter().flat_map(|dir| USER_SOCKETS.map(|name| dir.join(name)));
+    SOCKETS.iter().map(PathBuf::from).chain(own).collect()
 }
 
 /// Keeps the inventory.
@@ -236,12 +244,13 @@ impl DockerWatch {
         let client = self.link.client().await?;
         let since_s = self.clock.now_ns().div_euclid(1_000_000_000);
         let info = client.info().await?;
-        self.list(&client, false).await?;
         self.sender.send_modify(|inventory| {
             let inventory = Arc::make_mut(inventory);
             inventory.docker_version = info.server_version.unwrap_or_default();
             inventory.host_name = info.name;
+            inventory.without_groups = info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::NONE);
         });
+        self.list(&client, false).await?;
         self.status.clear(AREA, SUBJECT);
         tracing::info!("docker api connected");
         *backoff = BACKOFF_MIN;

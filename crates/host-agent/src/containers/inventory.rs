@@ -86,6 +86,8 @@ pub(crate) struct Inventory {
     pub(crate) docker_version: String,
     /// The machine's name as Docker knows it.
     pub(crate) host_name: Option<String>,
+    /// Whether containers have no cgroups of their own, as under rootless Docker on version 1.
+    pub(crate) without_groups: bool,
 }
 
 impl ContainerInfo {
