@@ -63,7 +63,7 @@ impl Agent {
         let site = Site::new(&lifecycle, site_options)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let status = Arc::new(StatusBoard::default());
-        let setup = logs::load(&options.logs)?;
+        let setup = logs::load(&options.logs, &options.aliases)?;
         let docker_host = options.docker_host.clone().or_else(|| setup.docker_host().map(str::to_owned));
         let link = DockerLink::new(docker_host);
         let host: Arc<str> = match setup.host_in_labels().or_else(|| options.host_name.clone()) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use go_regex::Regex;
+use http_client::HostAliases;
 use service::Failure;
 
 use crate::containers::{ContainerOptions, DEFAULT_OFF_SETS, METRIC_SETS};
@@ -49,6 +50,9 @@ pub struct Flags {
     /// Log server that takes the lines where no configuration file is given (http://127.0.0.1:3100); empty for no logs.
     #[arg(long = "logs.server", value_name = "URL", env = "WATCHBELL_LOG_SERVER")]
     log_server: Option<String>,
+    /// Where a name of the log configuration is found instead; for several services in one process.
+    #[arg(long = "web.host-alias", hide = true, value_name = "NAME:PORT=ADDRESS", action = ArgAction::Append)]
+    host_aliases: Vec<String>,
     /// Name of this machine in the labels `host` and `containers`.
     #[arg(long = "host-name", value_name = "NAME", env = "WATCHBELL_HOST_NAME")]
     host_name: Option<String>,
@@ -332,6 +336,8 @@ impl Flags {
             self.host.sysfs.as_deref(),
         );
         let logs = log_setup(self.config, self.log_server);
+        let aliases = HostAliases::parse(&self.host_aliases)
+            .map_err(|error| Failure::usage(format!("--web.host-alias: {error}")))?;
         Ok(AgentOptions {
             listen_address,
             metrics_path: self.metrics_path,
@@ -344,6 +350,7 @@ impl Flags {
             host_name: self.host_name.filter(|name| !name.is_empty()),
             data_dir: self.data_dir,
             logs,
+            aliases,
             warnings,
         })
     }

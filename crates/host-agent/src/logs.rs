@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use http_client::HostAliases;
 use service::Failure;
 use sys::Clock;
 use tokio::sync::watch;
@@ -53,7 +54,7 @@ pub(crate) struct Parts {
 }
 
 /// What a set-up comes to. Blocks for the reading of a small file.
-pub(crate) fn load(setup: &LogSetup) -> Result<LogOptions, Failure> {
+pub(crate) fn load(setup: &LogSetup, aliases: &HostAliases) -> Result<LogOptions, Failure> {
     match setup {
         LogSetup::Off => Ok(LogOptions::off()),
         LogSetup::Defaults { server } => {
@@ -61,7 +62,10 @@ pub(crate) fn load(setup: &LogSetup) -> Result<LogOptions, Failure> {
             Ok(LogOptions::defaults(endpoint))
         }
         LogSetup::File(path) => {
-            let (options, warnings) = vector_config::load(path)?;
+            let (mut options, warnings) = vector_config::load(path)?;
+            if let Some(sink) = &mut options.sink {
+                sink.target.redirect(aliases);
+            }
             for warning in warnings {
                 tracing::warn!(warning, "log configuration");
             }

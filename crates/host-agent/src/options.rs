@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use http_client::HostAliases;
+
 use crate::containers::ContainerOptions;
 use crate::files::Roots;
 use crate::host::HostOptions;
@@ -31,6 +33,8 @@ pub struct AgentOptions {
     pub data_dir: PathBuf,
     /// Which logs go where.
     pub logs: LogSetup,
+    /// Where names in the log configuration are found instead.
+    pub aliases: HostAliases,
     /// What is to be said once at the start.
     pub warnings: Vec<String>,
 }
@@ -71,6 +75,7 @@ impl AgentOptions {
             host_name: None,
             data_dir,
             logs: LogSetup::Defaults { server: log_server },
+            aliases: HostAliases::default(),
             warnings: Vec::new(),
         })
     }

@@ -55,7 +55,6 @@ fn serve(flags: Flags) -> Result<(), Failure> {
         return Err(Failure::usage("ports are taken: --port-offset N moves all of them"));
     }
     service::check_data_directory(&flags.data, "--data")?;
-    let specs = service_specs(&flags).map_err(Failure::usage)?;
     // Exporting traces needs a runtime that lives as long as the process.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -69,6 +68,7 @@ fn serve(flags: Flags) -> Result<(), Failure> {
         options.format = LogFormat::Json;
     }
     let logging = Logging::install(&options).map_err(Failure::usage)?;
+    let specs = service_specs(&flags).map_err(Failure::usage)?;
     print("Watchbell is starting; Ctrl-C stops it.\n");
     let outcome = run(specs, &logging, || announce(&flags));
     logging.shutdown(std::time::Duration::from_secs(3));

@@ -1,6 +1,5 @@
 //! What each service is started with: the arguments that its own binary would get.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use alert_manager::AlertProgram;
@@ -12,7 +11,7 @@ use metrics_server::MetricsServer;
 use service::{App, Failure, Process, Program, build_from_arguments};
 
 use crate::aliases::{host_aliases, reachable};
-use crate::conf;
+use crate::conf::{self, Conf};
 use crate::flags::{Flags, ServiceArguments, ServiceCommand};
 
 type Build = fn(Vec<String>, Process) -> BoxFuture<'static, Result<Box<dyn App>, Failure>>;
@@ -65,21 +64,25 @@ fn as_program<P: Program>(own: ServiceArguments) -> ExitCode {
 /// The five services as `flags` have them; writes the built-in configuration where there is no other.
 ///
 /// # Errors
-/// Where `--conf` is no directory or the data directory cannot be written.
+/// Where `--conf` is no directory or has none of the files, or the data directory cannot be written.
 pub fn service_specs(flags: &Flags) -> std::io::Result<Vec<ServiceSpec>> {
-    let conf = conf::directory(flags.conf.as_deref(), &flags.data)?;
+    let conf = Conf::open(flags.conf.as_deref(), &flags.data)?;
+    if flags.conf.is_some() && !conf.left_out().is_empty() {
+        let files = conf.left_out().join(", ");
+        tracing::info!(files, "the configuration directory leaves these out: built-in ones serve");
+    }
     Ok(vec![
         ServiceSpec::of::<AlertProgram>("alert-manager", alert_manager(flags, &conf)),
         ServiceSpec::of::<MetricsServer>("metrics-server", metrics_server(flags, &conf)),
         ServiceSpec::of::<LogServer>("log-server", log_server(flags, &conf)),
-        ServiceSpec::of::<AgentProgram>("host-agent", host_agent(flags)),
+        ServiceSpec::of::<AgentProgram>("host-agent", host_agent(flags, &conf)),
         ServiceSpec::of::<GatewayProgram>("dashboard-gateway", dashboard_gateway(flags, &conf)),
     ])
 }
 
-fn metrics_server(flags: &Flags, conf: &Path) -> Vec<String> {
-    let config = conf::file(conf, &["prometheus.yaml", "prometheus.yml"]);
-    let rules = conf::file(conf, &["prometheus_alert.rules", "alert.rules"]);
+fn metrics_server(flags: &Flags, conf: &Conf) -> Vec<String> {
+    let config = conf.file(&conf::METRICS);
+    let rules = conf.file(&conf::METRIC_RULES);
     let mut arguments = vec![
         format!("--config.file={}", config.display()),
         format!("--config.path-alias=/etc/prometheus/alert.rules={}", rules.display()),
@@ -94,20 +97,20 @@ fn metrics_server(flags: &Flags, conf: &Path) -> Vec<String> {
     arguments
 }
 
-fn log_server(flags: &Flags, conf: &Path) -> Vec<String> {
-    let config = conf::file(conf, &["loki.yaml", "loki.yml"]);
+fn log_server(flags: &Flags, conf: &Conf) -> Vec<String> {
+    let config = conf.file(&conf::LOGS);
     vec![
         format!("--config.file={}", config.display()),
         format!("--storage.path={}", flags.data.join("loki").display()),
         format!("--server.http-listen-address={}", flags.logs.ip()),
         format!("--server.http-listen-port={}", flags.logs.port()),
         format!("--ruler.alertmanager-url=http://{}", reachable(flags.alerts)),
-        format!("--ruler.storage.local.directory={}", conf.join("loki-rules").display()),
+        format!("--ruler.storage.local.directory={}", conf.dir("loki-rules").display()),
     ]
 }
 
-fn alert_manager(flags: &Flags, conf: &Path) -> Vec<String> {
-    let config = conf::file(conf, &["alertmanager.yaml", "alertmanager.yml"]);
+fn alert_manager(flags: &Flags, conf: &Conf) -> Vec<String> {
+    let config = conf.file(&conf::ALERTS);
     vec![
         format!("--config.file={}", config.display()),
         format!("--storage.path={}", flags.data.join("alertmanager").display()),
@@ -117,19 +120,24 @@ fn alert_manager(flags: &Flags, conf: &Path) -> Vec<String> {
     ]
 }
 
-fn host_agent(flags: &Flags) -> Vec<String> {
-    vec![
+fn host_agent(flags: &Flags, conf: &Conf) -> Vec<String> {
+    let mut arguments = vec![
         format!("--web.listen-address={}", flags.agent),
         format!("--storage.path={}", flags.data.join("agent").display()),
-        format!("--logs.server=http://{}", reachable(flags.logs)),
-    ]
+    ];
+    match conf.agent_file() {
+        Some(file) => arguments.push(format!("--config={}", file.display())),
+        None => arguments.push(format!("--logs.server=http://{}", reachable(flags.logs))),
+    }
+    arguments.extend(host_aliases(flags).into_iter().map(|alias| format!("--web.host-alias={alias}")));
+    arguments
 }
 
-fn dashboard_gateway(flags: &Flags, conf: &Path) -> Vec<String> {
+fn dashboard_gateway(flags: &Flags, conf: &Conf) -> Vec<String> {
     vec![
         format!("--web.listen-address={}", flags.gateway),
         format!("--storage.path={}", flags.data.join("grafana").display()),
-        format!("--dashboards.path={}", conf.join("dashboards").display()),
+        format!("--dashboards.path={}", conf.dir("dashboards").display()),
         format!("--metrics.url=http://{}", reachable(flags.metrics)),
         format!("--logs.url=http://{}", reachable(flags.logs)),
         format!("--alerts.url=http://{}", reachable(flags.alerts)),

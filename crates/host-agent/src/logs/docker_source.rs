@@ -181,7 +181,10 @@ impl DockerReader {
                     return (id, progress);
                 }
                 // It is being removed. Where it is not, who follows it anew comes no sooner than the pause.
-                Err(error) if error.is_not_found() => gone = true,
+                Err(error) if error.is_not_found() => {
+                    self.status.clear(AREA, &info.name);
+                    gone = true;
+                }
                 Err(error) => {
                     self.status.set(AREA, &info.name, error.to_string());
                 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use config::Secret;
+use http_client::HostAliases;
 
 use super::delivery::DeliveryLimits;
 use super::template::Template;
@@ -132,6 +133,31 @@ pub(super) enum SinkTarget {
     },
 }
 
+impl SinkTarget {
+    /// Turns the target to where its name is really found.
+    pub(super) fn redirect(&mut self, aliases: &HostAliases) {
+        let turned = |url: &url::Url| {
+            let address = aliases.find(url.host_str()?, url.port_or_known_default()?)?;
+            let mut turned = url.clone();
+            turned.set_ip_host(address.ip()).ok()?;
+            turned.set_port(Some(address.port())).ok()?;
+            Some(turned)
+        };
+        match self {
+            Self::Grpc { endpoint } => {
+                if let Some(url) = endpoint.parse().ok().as_ref().and_then(turned) {
+                    *endpoint = url.as_str().trim_end_matches('/').to_owned();
+                }
+            }
+            Self::Loki { url, .. } => {
+                if let Some(turned) = turned(url) {
+                    *url = turned;
+                }
+            }
+        }
+    }
+}
+
 /// Where the lines go.
 #[derive(Clone, Debug)]
 pub(super) struct SinkOptions {
@@ -184,5 +210,30 @@ impl LogOptions {
         let (_, template) = labels.iter().find(|(name, _)| name.source() == "containers")?;
         let host = template.prefix_of_field("container_name")?.strip_suffix('/')?;
         (!host.is_empty()).then(|| host.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_found_where_its_name_leads() {
+        let aliases = HostAliases::parse(&["loki:3100=127.0.0.1:23100".to_owned()]).unwrap();
+        for (given, found) in [
+            ("http://loki:3100", "http://127.0.0.1:23100"),
+            ("http://loki:3101", "http://loki:3101"),
+            ("http://other:3100/loki/", "http://other:3100/loki/"),
+        ] {
+            let mut target = SinkTarget::Grpc { endpoint: given.to_owned() };
+            target.redirect(&aliases);
+            assert!(matches!(target, SinkTarget::Grpc { endpoint } if endpoint == found), "{given}");
+        }
+        let url: url::Url = "http://loki:3100/loki/api/v1/push".parse().unwrap();
+        let mut target =
+            SinkTarget::Loki { url, snappy: true, tenant: None, credentials: None, tls: Box::default() };
+        target.redirect(&aliases);
+        let SinkTarget::Loki { url, .. } = target else { panic!("the kind stays") };
+        assert_eq!(url.as_str(), "http://127.0.0.1:23100/loki/api/v1/push");
     }
 }
