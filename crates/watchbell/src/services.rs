@@ -13,6 +13,7 @@ use service::{App, Failure, Process, Program, build_from_arguments};
 use crate::aliases::{host_aliases, reachable};
 use crate::conf::{self, Conf};
 use crate::flags::{Flags, ServiceArguments, ServiceCommand};
+use crate::supervisor::Stop;
 
 type Build = fn(Vec<String>, Process) -> BoxFuture<'static, Result<Box<dyn App>, Failure>>;
 
@@ -23,6 +24,8 @@ pub struct ServiceSpec {
     pub name: &'static str,
     /// Its arguments, the program's name first.
     pub arguments: Vec<String>,
+    /// Who of the services stops with it.
+    pub(crate) stops_at: Stop,
     /// Makes it.
     pub(crate) build: Build,
 }
@@ -31,7 +34,7 @@ impl ServiceSpec {
     fn of<P: Program>(name: &'static str, arguments: Vec<String>) -> Self {
         let mut all = vec![P::NAME.to_owned()];
         all.extend(arguments);
-        Self { name, arguments: all, build: build::<P> }
+        Self { name, arguments: all, stops_at: Stop::All, build: build::<P> }
     }
 }
 
@@ -75,7 +78,10 @@ pub fn service_specs(flags: &Flags) -> std::io::Result<Vec<ServiceSpec>> {
         ServiceSpec::of::<AlertProgram>("alert-manager", alert_manager(flags, &conf)),
         ServiceSpec::of::<MetricsServer>("metrics-server", metrics_server(flags, &conf)),
         ServiceSpec::of::<LogServer>("log-server", log_server(flags, &conf)),
-        ServiceSpec::of::<AgentProgram>("host-agent", host_agent(flags, &conf)),
+        ServiceSpec {
+            stops_at: Stop::Senders,
+            ..ServiceSpec::of::<AgentProgram>("host-agent", host_agent(flags, &conf))
+        },
         ServiceSpec::of::<GatewayProgram>("dashboard-gateway", dashboard_gateway(flags, &conf)),
     ])
 }

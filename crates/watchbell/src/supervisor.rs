@@ -20,10 +20,19 @@ const RESTART_AFTER: (Duration, Duration) = (Duration::from_secs(1), Duration::f
 /// Threads of a service's runtime: what blocks or computes has pools of its own.
 const WORKER_THREADS: usize = 2;
 
+/// Who is to stop. The agent goes first, so that its last lines find the log server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    #[default]
+    Nobody,
+    Senders,
+    All,
+}
+
 /// What the main thread tells its services.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Wish {
-    stop: bool,
+    stop: Stop,
     /// Counts reloads.
     reloads: u64,
 }
@@ -57,7 +66,7 @@ pub fn run(specs: Vec<ServiceSpec>, logging: &Logging, started: impl FnOnce()) -
     let signals = runtime("signals", 1)?;
     signals.spawn(forward_signals(wish.clone()));
     let outcome = wait(&happened, count, started);
-    wish.send_modify(|wish| wish.stop = true);
+    wish.send_modify(|wish| wish.stop = Stop::All);
     let mut failed = outcome.err();
     for thread in threads {
         // A supervisor catches its service's panics, so joining fails only where the supervisor itself has a defect.
@@ -114,7 +123,10 @@ async fn forward_signals(wish: watch::Sender<Wish>) {
                 continue;
             }
         }
-        wish.send_modify(|wish| wish.stop = true);
+        // Who asks again does not want to wait.
+        wish.send_modify(|wish| {
+            wish.stop = if wish.stop == Stop::Nobody { Stop::Senders } else { Stop::All };
+        });
     }
 }
 
@@ -130,7 +142,8 @@ fn supervise(
             Ok(runtime) => {
                 let process = Process { logging: logging.clone() };
                 let app = (spec.build)(spec.arguments.clone(), process);
-                let run = AssertUnwindSafe(serve(app, wishes.clone(), events.clone())).catch_unwind();
+                let run = serve(app, spec.stops_at, wishes.clone(), events.clone());
+                let run = AssertUnwindSafe(run).catch_unwind();
                 let outcome = runtime.block_on(run);
                 runtime.shutdown_timeout(Duration::from_secs(2));
                 outcome
@@ -149,7 +162,7 @@ fn supervise(
         );
         std::thread::sleep(pause);
         pause = (pause * 2).min(RESTART_AFTER.1);
-        if wishes.borrow().stop {
+        if wishes.borrow().stop > Stop::Nobody {
             events.send(Event::Ended(spec.name, Ok(()))).ok();
             return;
         }
@@ -158,13 +171,14 @@ fn supervise(
 
 async fn serve(
     app: BoxFuture<'static, Result<Box<dyn App>, Failure>>,
+    stops_at: Stop,
     wishes: watch::Receiver<Wish>,
     events: mpsc::Sender<Event>,
 ) -> Result<(), Failure> {
     let app = app.await?;
     let mut stop = wishes.clone();
     let end = Box::pin(async move {
-        stop.wait_for(|wish| wish.stop).await.ok();
+        stop.wait_for(|wish| wish.stop >= stops_at).await.ok();
     });
     let announce = async {
         app.lifecycle().wait_ready().await;

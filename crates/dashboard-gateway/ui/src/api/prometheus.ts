@@ -115,6 +115,12 @@ export async function targets(signal?: AbortSignal): Promise<Targets> {
   return (await call<Envelope<Targets>>("prometheus/api/v1/targets", { signal })).data;
 }
 
+/** When the metrics server began to run, in ms. */
+export async function serverStart(signal?: AbortSignal): Promise<number> {
+  const path = "prometheus/api/v1/status/runtimeinfo";
+  return Date.parse((await call<Envelope<{ startTime: string }>>(path, { signal })).data.startTime);
+}
+
 export interface RuleAlert {
   labels: LabelSet;
   annotations: LabelSet;

@@ -2,7 +2,7 @@
 
 import { alerts as loadAlerts, type Alert } from "../api/alertmanager";
 import { ALL_LINES, queryLogs } from "../api/loki";
-import { queryInstant, queryRange, targets, type LabelSet, type QueryResult } from "../api/prometheus";
+import { queryInstant, queryRange, serverStart, targets, type LabelSet, type QueryResult } from "../api/prometheus";
 import { Sparkline } from "../charts/sparkline";
 import { formatValue } from "../format/units";
 import { LogView } from "../logs/log-view";
@@ -16,24 +16,36 @@ import { navigate } from "../router";
 import { useLoad, useShared } from "../state";
 import { containerCharts, ERROR_LINES, HOST_CORES, HOST_CPU, HOST_MEMORY, HOST_MEMORY_TOTAL, hostCharts, RUNNING, TABLE } from "./queries";
 
+/** A rate has a value after the second scrape. */
+const FIRST_SAMPLES_MS = 60_000;
+const FIRST_SAMPLES = "The first samples are on their way.";
+
+/** Whether the metrics server has begun so lately that what is missing is only not there yet. */
+function useYoung(): boolean {
+  const shared = useShared();
+  const { data: start } = useLoad("start", serverStart);
+  return start !== undefined && shared.now() - start < FIRST_SAMPLES_MS;
+}
+
 export function Home() {
   const shared = useShared();
+  const young = useYoung();
   const { data: firing, error } = useLoad("alerts", loadAlerts, [shared.tick]);
   const active = firing?.filter((alert) => alert.status.state === "active");
   return (
     <div className="page">
       <Headline active={active} error={error} />
       {active && active.length > 0 && <Firing alerts={active} />}
-      <Stats />
+      <Stats young={young} />
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
-          <QueryChart key={i} chart={(window) => containerCharts("", window)[i]!} emptyText="No container metrics in this range. Status says what the agent cannot read and what to grant." />
+          <QueryChart key={i} chart={(window) => containerCharts("", window)[i]!} emptyText={young ? FIRST_SAMPLES : "No container metrics in this range. Status says what the agent cannot read and what to grant."} />
         ))}
       </div>
-      <Containers />
+      <Containers young={young} />
       <div className="charts-2">
         {[0, 1, 2, 3].map((i) => (
-          <QueryChart key={i} height={120} chart={(window) => hostCharts("", window)[i]!} emptyText="No host metrics in this range. Targets shows whether the agent is scraped." />
+          <QueryChart key={i} height={120} chart={(window) => hostCharts("", window)[i]!} emptyText={young ? FIRST_SAMPLES : "No host metrics in this range. Targets shows whether the agent is scraped."} />
         ))}
       </div>
       <Lines />
@@ -67,7 +79,7 @@ function Firing(props: { alerts: Alert[] }) {
   );
 }
 
-function Stats() {
+function Stats(props: { young: boolean }) {
   const shared = useShared();
   const { data, error } = useLoad(
     "stats",
@@ -89,7 +101,7 @@ function Stats() {
   );
   return (
     <div className="stats">
-      {stat("Running containers", formatValue(running), running === null ? "no container metrics: see Status" : "")}
+      {stat("Running containers", formatValue(running), running !== null ? "" : props.young ? FIRST_SAMPLES : "no container metrics: see Status")}
       {stat("CPU", formatValue(cpu, "cores"), cores ? `of ${formatValue(cores * 100, "percent")} on ${formatValue(cores)} cores` : "")}
       {stat("Memory", formatValue(memory, "bytes"), total ? `of ${formatValue(total, "bytes")}` : "")}
     </div>
@@ -134,7 +146,7 @@ async function loadContainers(from: number, to: number, signal: AbortSignal): Pr
   return [...rows.values()].filter((one) => one.name !== "");
 }
 
-function Containers() {
+function Containers(props: { young: boolean }) {
   const shared = useShared();
   const { from, to } = shared.resolved;
   const { data, error, loading } = useLoad(`containers/${shared.range.from}/${shared.range.to}`, (signal) => loadContainers(from, to, signal), [shared.tick]);
@@ -144,6 +156,8 @@ function Containers() {
         <Failure error={error} retry={shared.reload} />
       ) : loading ? (
         <Loading height={160} />
+      ) : data!.length === 0 && props.young ? (
+        <Empty>{FIRST_SAMPLES}</Empty>
       ) : data!.length === 0 ? (
         <Empty action={<Link to="status">What the agent cannot read</Link>}>No containers have been seen. Let the agent read the Docker socket to see them.</Empty>
       ) : (
