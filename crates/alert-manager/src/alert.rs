@@ -11,13 +11,18 @@ pub struct Fingerprint(pub u64);
 impl Fingerprint {
     /// FNV-1a over sorted names and values, each followed by 0xff.
     pub fn of(labels: &Labels) -> Self {
+        Self::of_sorted(labels.iter())
+    }
+
+    /// The same of pairs that are sorted by name.
+    pub fn of_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut add = |bytes: &[u8]| {
             for byte in bytes {
                 hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
             }
         };
-        for (name, value) in labels.iter() {
+        for (name, value) in pairs {
             add(name.as_bytes());
             add(&[0xff]);
             add(value.as_bytes());
@@ -133,36 +138,57 @@ impl Alert {
         if !overlaps {
             return new;
         }
-        let (older, newer) = if new.updated_at < old.updated_at { (&new, old) } else { (old, &new) };
-        let mut merged = newer.clone();
-        merged.starts_at = older.starts_at.min(newer.starts_at);
-        let received = newer.updated_at;
-        if newer.is_resolved(received) {
+        if new.updated_at < old.updated_at { old.clone().with_older(&new) } else { new.with_older(old) }
+    }
+
+    fn with_older(mut self, older: &Self) -> Self {
+        self.starts_at = older.starts_at.min(self.starts_at);
+        let received = self.updated_at;
+        if self.is_resolved(received) {
             // Of two resolutions the later one counts.
-            if older.is_resolved(received) && older.ends_at > newer.ends_at {
-                merged.ends_at = older.ends_at;
+            if older.is_resolved(received) && older.ends_at > self.ends_at {
+                self.ends_at = older.ends_at;
             }
-        } else if older.ends_at > newer.ends_at && !older.timeout {
-            merged.ends_at = older.ends_at;
+        } else if older.ends_at > self.ends_at && !older.timeout {
+            self.ends_at = older.ends_at;
         }
-        merged
+        self
     }
 }
 
-/// The order of alerts in a notification: by job, by instance, then by all labels.
-pub fn compare(a: &Labels, b: &Labels) -> Ordering {
-    for name in ["job", "instance"] {
-        let order = match (a.get(name), b.get(name)) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(_), None) => Ordering::Less,
-            (Some(a), Some(b)) => a.cmp(b),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
+/// An alert's place in a notification: by job, by instance, then by all labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    job: Option<&'a str>,
+    instance: Option<&'a str>,
+    labels: &'a Labels,
+}
+
+impl<'a> Place<'a> {
+    /// The place of an alert with these labels.
+    pub fn of(labels: &'a Labels) -> Self {
+        Self { job: labels.get("job"), instance: labels.get("instance"), labels }
     }
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+impl Ord for Place<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_text = |a: Option<&str>, b: Option<&str>| match (a, b) {
+            // What has none comes last.
+            (Some(a), Some(b)) => a.cmp(b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        };
+        by_text(self.job, other.job)
+            .then_with(|| by_text(self.instance, other.instance))
+            .then_with(|| self.labels.len().cmp(&other.labels.len()))
+            .then_with(|| self.labels.cmp(other.labels))
+    }
+}
+
+impl PartialOrd for Place<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +251,7 @@ mod tests {
             set(&[("job", "a"), ("instance", "1"), ("z", "1")]),
             set(&[("job", "a")]),
         ];
-        all.sort_by(compare);
+        all.sort_by(|a, b| Place::of(a).cmp(&Place::of(b)));
         let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,

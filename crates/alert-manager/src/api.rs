@@ -18,9 +18,11 @@ mod alerts;
 mod explain;
 mod extra;
 mod heartbeats;
+mod posted;
 mod preview;
 mod query;
 mod receivers;
+mod shown;
 mod silences;
 mod status;
 

@@ -18,9 +18,12 @@ use crate::silences::Silences;
 use crate::times::{ns, seconds};
 
 mod flush;
+mod label_index;
+mod store;
 mod view;
 
-pub use view::{AlertFilter, AlertView};
+use store::AlertStore;
+pub use view::{AlertFilter, AlertView, GroupView};
 
 /// The alert that a receiver fails; its label `receiver` names it.
 pub const FAILING_ALERT: &str = "WatchbellReceiverFailing";
@@ -123,12 +126,6 @@ pub struct DispatchOptions {
 }
 
 #[derive(Debug)]
-struct Stored {
-    alert: Arc<Alert>,
-    routes: Arc<[usize]>,
-}
-
-#[derive(Debug)]
 struct Group {
     route: usize,
     labels: Labels,
@@ -149,7 +146,7 @@ struct Group {
 pub struct Dispatcher {
     config: Arc<Config>,
     options: DispatchOptions,
-    alerts: HashMap<Fingerprint, Stored>,
+    alerts: AlertStore,
     per_name: HashMap<String, usize>,
     groups: BTreeMap<GroupId, Group>,
     by_labels: HashMap<(usize, Labels), GroupId>,
@@ -180,7 +177,7 @@ impl Dispatcher {
         Self {
             config,
             options,
-            alerts: HashMap::new(),
+            alerts: AlertStore::default(),
             per_name: HashMap::new(),
             groups: BTreeMap::new(),
             by_labels: HashMap::new(),
@@ -247,7 +244,7 @@ impl Dispatcher {
                 Arc::make_mut(alert).updated_at = now;
             }
         };
-        self.alerts.values_mut().for_each(|stored| set_back(&mut stored.alert));
+        self.alerts.iter_mut().for_each(|stored| set_back(&mut stored.alert));
         self.due.clear();
         for (id, group) in &mut self.groups {
             group.alerts.values_mut().for_each(set_back);
@@ -258,55 +255,90 @@ impl Dispatcher {
 
     fn receive(&mut self, alert: Alert, now: TimestampNs, actions: &mut Vec<Action>) {
         let fingerprint = alert.fingerprint;
-        let known = self.alerts.get(&fingerprint).map(|stored| Arc::clone(&stored.alert));
-        if known.is_none() {
-            let count = self.per_name.entry(alert.name().to_owned()).or_default();
-            if self.options.per_alertname_max > 0 && *count >= self.options.per_alertname_max {
-                actions.push(Action::Limited);
-                return;
-            }
-            *count += 1;
-        }
-        let was_active = known.as_ref().is_some_and(|alert| !alert.is_resolved(now));
-        let merged = Arc::new(match &known {
-            Some(known) => Alert::merge(known, alert),
-            None => alert,
-        });
+        let Some(stored) = self.alerts.get(fingerprint) else {
+            return self.receive_new(alert, now, actions);
+        };
+        let was_active = !stored.alert.is_resolved(now);
+        // Two alerts may have one hash.
+        let is_same = stored.alert.labels == alert.labels;
+        let merged = Arc::new(Alert::merge(&stored.alert, alert));
         let is_active = !merged.is_resolved(now);
         if was_active != is_active {
             actions.push(Action::Transition { alert: Arc::clone(&merged), resolved: !is_active });
         }
-        if known.is_none() {
-            self.inhibitor.add(&merged);
-        }
-        let routes: Arc<[usize]> = match self.alerts.get(&fingerprint) {
-            Some(stored) => Arc::clone(&stored.routes),
-            None => routing::matching(&self.config.routes, &merged.labels).into(),
+        let Some(stored) = self.alerts.replace(fingerprint, Arc::clone(&merged)) else {
+            return;
         };
-        self.alerts.insert(fingerprint, Stored { alert: Arc::clone(&merged), routes: Arc::clone(&routes) });
-        for route in routes.iter() {
-            self.join_group(*route, &merged, now);
+        // Taken out while the groups are changed; nothing is allocated for that.
+        let (routes, mut groups) = (Arc::clone(&stored.routes), std::mem::take(&mut stored.groups));
+        for (route, group) in routes.iter().zip(&mut groups) {
+            *group = self.join_group(*route, is_same.then_some(*group), &merged, now);
+        }
+        if let Some(stored) = self.alerts.get_mut(fingerprint) {
+            stored.groups = groups;
         }
     }
 
-    fn join_group(&mut self, idx: usize, alert: &Arc<Alert>, now: TimestampNs) {
-        let config = Arc::clone(&self.config);
-        let route = &config.routes[idx];
-        let labels = routing::group_labels(route, &alert.labels);
-        let id = match self.by_labels.get(&(idx, labels.clone())) {
-            Some(id) => *id,
-            None => self.make_group(idx, route, labels, now),
-        };
-        let not_before = self.options.not_before;
-        let Some(group) = self.groups.get_mut(&id) else {
+    fn receive_new(&mut self, alert: Alert, now: TimestampNs, actions: &mut Vec<Action>) {
+        let name = alert.name();
+        let count = self.per_name.get(name).copied().unwrap_or_default();
+        if self.options.per_alertname_max > 0 && count >= self.options.per_alertname_max {
+            actions.push(Action::Limited);
             return;
+        }
+        match self.per_name.get_mut(name) {
+            Some(count) => *count += 1,
+            None => drop(self.per_name.insert(name.to_owned(), 1)),
+        }
+        let alert = Arc::new(alert);
+        if !alert.is_resolved(now) {
+            actions.push(Action::Transition { alert: Arc::clone(&alert), resolved: false });
+        }
+        self.inhibitor.add(&alert);
+        self.place(alert, now);
+    }
+
+    /// Puts an alert that is in no group yet into those of its routes.
+    fn place(&mut self, alert: Arc<Alert>, now: TimestampNs) {
+        let routes = self.alerts.shared_routes(routing::matching(&self.config.routes, &alert.labels));
+        let groups = routes.iter().map(|route| self.join_group(*route, None, &alert, now)).collect();
+        self.alerts.add(alert, routes, groups);
+    }
+
+    /// Puts an alert into its group of a route; `last`: the one that it was put into last.
+    fn join_group(
+        &mut self,
+        idx: usize,
+        last: Option<GroupId>,
+        alert: &Arc<Alert>,
+        now: TimestampNs,
+    ) -> GroupId {
+        // A group's number is not used again: where there is one, it is this alert's.
+        let id = match last.filter(|id| self.groups.contains_key(id)) {
+            Some(id) => id,
+            None => self.group_of(idx, &alert.labels, now),
+        };
+        let Some(group) = self.groups.get_mut(&id) else {
+            return id;
         };
         group.alerts.insert(alert.fingerprint, Arc::clone(alert));
         // An alert that has waited elsewhere for as long does not wait again.
-        if !group.has_flushed && alert.starts_at.saturating_add(ns(route.group_wait)) < now {
+        let wait_ns = ns(self.config.routes[idx].group_wait);
+        if !group.has_flushed && alert.starts_at.saturating_add(wait_ns) < now {
             self.due.remove(&(group.next_flush, id));
-            group.next_flush = now.max(not_before);
+            group.next_flush = now.max(self.options.not_before);
             self.due.insert((group.next_flush, id));
+        }
+        id
+    }
+
+    fn group_of(&mut self, idx: usize, labels: &Labels, now: TimestampNs) -> GroupId {
+        let config = Arc::clone(&self.config);
+        let route = &config.routes[idx];
+        let key = (idx, routing::group_labels(route, labels));
+        match self.by_labels.get(&key) {
+            Some(id) => *id,
+            None => self.make_group(idx, route, key.1, now),
         }
     }
 
@@ -394,15 +426,12 @@ impl Dispatcher {
         self.by_labels.clear();
         self.due.clear();
         let mut alerts: Vec<Arc<Alert>> =
-            self.alerts.values().map(|stored| Arc::clone(&stored.alert)).collect();
+            self.alerts.iter().map(|stored| Arc::clone(&stored.alert)).collect();
         alerts.sort_by_key(|alert| alert.fingerprint);
+        self.alerts = AlertStore::default();
         for alert in alerts {
             self.inhibitor.add(&alert);
-            let routes: Arc<[usize]> = routing::matching(&self.config.routes, &alert.labels).into();
-            for route in routes.iter() {
-                self.join_group(*route, &alert, now);
-            }
-            self.alerts.insert(alert.fingerprint, Stored { alert, routes });
+            self.place(alert, now);
         }
     }
 
@@ -410,13 +439,13 @@ impl Dispatcher {
     pub fn collect_garbage(&mut self, now: TimestampNs) {
         let mut gone: Vec<Arc<Alert>> = self
             .alerts
-            .values()
+            .iter()
             .filter(|stored| stored.alert.is_resolved(now))
             .map(|stored| Arc::clone(&stored.alert))
             .collect();
         gone.sort_by_key(|alert| alert.fingerprint);
         for alert in gone {
-            self.alerts.remove(&alert.fingerprint);
+            drop(self.alerts.remove(alert.fingerprint));
             self.inhibitor.remove(&alert);
             if let Some(count) = self.per_name.get_mut(alert.name()) {
                 *count -= 1;

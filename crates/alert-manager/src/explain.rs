@@ -1,8 +1,10 @@
 //! Why an alert is told to whom, or to nobody: the routing tree, what keeps it back, and what would be said.
 
+use std::sync::Arc;
+
 use model::{Labels, TimestampNs};
 
-use crate::alert::Fingerprint;
+use crate::alert::{Alert, Fingerprint};
 use crate::config::{Config, Integration, Route};
 use crate::data::{Pairs, pairs};
 use crate::dispatch::Dispatcher;
@@ -85,16 +87,20 @@ impl Dispatcher {
     /// What happens to an alert with these labels at a time.
     pub fn explain(&self, labels: &Labels, at: TimestampNs) -> Explanation {
         let alert = self.alert(Fingerprint::of(labels));
-        let shown = alert.as_ref().map_or_else(
-            || LetterAlert {
-                labels: pairs(labels),
-                annotations: Pairs::new(),
+        let shown: Alert = match &alert {
+            Some(alert) => Alert { ends_at: i64::MAX, ..Alert::clone(alert) },
+            None => Alert {
+                fingerprint: Fingerprint::of(labels),
+                labels: labels.clone(),
+                annotations: Labels::empty(),
                 starts_at: at,
                 ends_at: i64::MAX,
+                updated_at: at,
+                timeout: false,
                 generator_url: String::new(),
             },
-            |alert| LetterAlert { ends_at: i64::MAX, ..LetterAlert::of(alert) },
-        );
+        };
+        let shown = LetterAlert::from(Arc::new(shown));
         let config = self.config();
         let routes = routing::matching(&config.routes, labels)
             .into_iter()

@@ -1,5 +1,6 @@
 //! What is told, in a form that can be kept until it has arrived.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use model::{Labels, TimestampNs};
@@ -35,24 +36,23 @@ pub struct Letter {
     pub entry: LogEntry,
 }
 
-/// An alert of a letter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LetterAlert {
-    /// Its labels.
-    pub labels: Pairs,
-    /// Its annotations.
-    pub annotations: Pairs,
-    /// Since when.
-    pub starts_at: TimestampNs,
-    /// Until when.
-    pub ends_at: TimestampNs,
-    /// Where it comes from.
-    pub generator_url: String,
+/// An alert of a letter: as it was received, and shared with who else has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "KeptAlert", into = "KeptAlert")]
+pub struct LetterAlert(Arc<Alert>);
+
+/// An alert of a letter as it is kept.
+#[derive(Serialize, Deserialize)]
+struct KeptAlert {
+    labels: Pairs,
+    annotations: Pairs,
+    starts_at: TimestampNs,
+    ends_at: TimestampNs,
+    generator_url: String,
 }
 
-impl LetterAlert {
-    /// As it was received.
-    pub fn of(alert: &Alert) -> Self {
+impl From<LetterAlert> for KeptAlert {
+    fn from(LetterAlert(alert): LetterAlert) -> Self {
         Self {
             labels: pairs(&alert.labels),
             annotations: pairs(&alert.annotations),
@@ -61,20 +61,46 @@ impl LetterAlert {
             generator_url: alert.generator_url.clone(),
         }
     }
+}
 
-    /// As an alert again.
-    pub fn to_alert(&self) -> Alert {
-        let labels = Labels::from_pairs(&self.labels);
-        Alert {
+impl From<KeptAlert> for LetterAlert {
+    fn from(kept: KeptAlert) -> Self {
+        let labels = Labels::from_pairs(&kept.labels);
+        Self(Arc::new(Alert {
             fingerprint: Fingerprint::of(&labels),
             labels,
-            annotations: Labels::from_pairs(&self.annotations),
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
-            updated_at: self.starts_at,
+            annotations: Labels::from_pairs(&kept.annotations),
+            starts_at: kept.starts_at,
+            ends_at: kept.ends_at,
+            updated_at: kept.starts_at,
             timeout: false,
-            generator_url: self.generator_url.clone(),
-        }
+            generator_url: kept.generator_url,
+        }))
+    }
+}
+
+impl From<Arc<Alert>> for LetterAlert {
+    fn from(alert: Arc<Alert>) -> Self {
+        Self(alert)
+    }
+}
+
+impl Deref for LetterAlert {
+    type Target = Alert;
+
+    fn deref(&self) -> &Alert {
+        &self.0
+    }
+}
+
+/// What is kept of them is the same.
+impl PartialEq for LetterAlert {
+    fn eq(&self, other: &Self) -> bool {
+        let said = |alert: &Self| (alert.starts_at, alert.ends_at);
+        said(self) == said(other)
+            && self.labels == other.labels
+            && self.annotations == other.annotations
+            && self.generator_url == other.generator_url
     }
 }
 
@@ -86,7 +112,7 @@ impl Letter {
             group_key: notification.group_key.clone(),
             group_labels: pairs(&notification.group_labels),
             route_labels: notification.route_labels.clone(),
-            alerts: notification.alerts.iter().map(|alert| LetterAlert::of(alert)).collect(),
+            alerts: notification.alerts.iter().cloned().map(LetterAlert).collect(),
             reason: notification.reason,
             at: notification.now,
             known_at: notification.known_at,
@@ -107,7 +133,7 @@ impl Letter {
         add(&format!("{:?}", self.known_at));
         for alert in &self.alerts {
             add(&format!("{} {}", alert.starts_at, alert.ends_at <= self.at));
-            for (name, value) in &alert.labels {
+            for (name, value) in alert.labels.iter() {
                 add(name);
                 add(value);
             }
@@ -123,6 +149,32 @@ impl Letter {
 
     /// The alerts.
     pub fn alerts(&self) -> Vec<Arc<Alert>> {
-        self.alerts.iter().map(|alert| Arc::new(alert.to_alert())).collect()
+        self.alerts.iter().map(|alert| Arc::clone(&alert.0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_kept_as_text_and_comes_back() {
+        let labels = Labels::from_pairs([("a", "1"), ("b", "2")]);
+        let alert = LetterAlert(Arc::new(Alert {
+            fingerprint: Fingerprint::of(&labels),
+            labels,
+            annotations: Labels::from_pairs([("s", "x")]),
+            starts_at: 5,
+            ends_at: 9,
+            updated_at: 7,
+            timeout: true,
+            generator_url: "http://g".to_owned(),
+        }));
+        let kept = serde_json::to_string(&alert).unwrap();
+        let expected = r#"{"labels":{"a":"1","b":"2"},"annotations":{"s":"x"},"starts_at":5,"ends_at":9,"generator_url":"http://g"}"#;
+        assert_eq!(kept, expected);
+        let back: LetterAlert = serde_json::from_str(&kept).unwrap();
+        assert_eq!(back, alert);
+        assert_eq!(back.fingerprint, alert.fingerprint);
     }
 }

@@ -12,6 +12,7 @@ use http_client::{
 };
 use model::TimestampNs;
 use parking_lot::Mutex;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -303,7 +304,7 @@ impl Sender<'_> {
     async fn post(
         &self,
         url: &str,
-        body: &serde_json::Value,
+        body: &(impl Serialize + Sync),
         retried: &[u16],
         timeout: Option<Duration>,
     ) -> Result<String, NotifyError> {
@@ -313,12 +314,14 @@ impl Sender<'_> {
     fn request(
         &self,
         url: &str,
-        body: &serde_json::Value,
+        body: &impl Serialize,
         timeout: Option<Duration>,
     ) -> Result<Request, NotifyError> {
         let url = Url::parse(url)
             .map_err(|error| NotifyError::permanent(format!("the URL is not valid: {error}")))?;
-        Ok(Request::post(url, self.timeout(timeout), "application/json", body.to_string()))
+        let body = serde_json::to_string(body)
+            .map_err(|error| NotifyError::permanent(format!("the message cannot be written: {error}")))?;
+        Ok(Request::post(url, self.timeout(timeout), "application/json", body))
     }
 
     async fn post_request(&self, request: Request, retried: &[u16]) -> Result<String, NotifyError> {

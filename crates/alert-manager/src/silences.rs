@@ -250,6 +250,12 @@ impl Silences {
         muting.map(|(silence, ..)| silence.id.clone()).collect()
     }
 
+    /// The silences that mute now, by id, with what they mute.
+    pub fn muting_now(&self, now: TimestampNs) -> impl Iterator<Item = (&str, &MatcherSet)> {
+        let in_force = self.by_id.values().filter(move |known| is_in_force(known, now));
+        in_force.map(|(silence, matchers, _)| (silence.id.as_str(), matchers))
+    }
+
     /// Whether some silence mutes an alert now.
     pub fn mutes(&self, labels: &Labels, now: TimestampNs) -> bool {
         self.by_id.values().any(|known| mutes(known, labels, now))
@@ -276,8 +282,12 @@ impl Silences {
     }
 }
 
-fn mutes((silence, matchers, wishes): &Known, labels: &Labels, now: TimestampNs) -> bool {
-    silence.state(now) == SilenceState::Active && wishes.mutes(now) && matchers.matches(labels)
+fn mutes(known: &Known, labels: &Labels, now: TimestampNs) -> bool {
+    is_in_force(known, now) && known.1.matches(labels)
+}
+
+fn is_in_force((silence, _, wishes): &Known, now: TimestampNs) -> bool {
+    silence.state(now) == SilenceState::Active && wishes.mutes(now)
 }
 
 fn check(silence: &Silence) -> Result<(), SilenceError> {

@@ -1,31 +1,34 @@
 //! `/api/v2/alerts` and `/api/v2/alerts/groups`
 
-use std::collections::BTreeMap;
-
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::StatusCode;
-use model::{Labels, TimestampNs, parse_rfc3339_ns};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use model::{TimestampNs, parse_rfc3339_ns};
 
+use super::posted::{PostedAlert, Read, Reading};
 use super::query::Parameters;
-use super::{Api, error, invalid};
-use crate::alert::{Alert, Fingerprint};
-use crate::data::pairs;
-use crate::dispatch::AlertView;
-use crate::matchers::{MatcherMode, is_classic_name};
-use crate::times::{ns, rfc3339_ms};
+use super::{Api, error, invalid, shown};
+use crate::manager::Manager;
+use crate::times::ns;
+
+/// Bodies up to this are read at once; longer ones beside the runtime's threads.
+const SMALL_BODY_BYTES: usize = 16 << 10;
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let filter = match Parameters::of(query.as_deref()).alert_filter(api.manager.settings().matcher_mode) {
         Ok(filter) => filter,
         Err(response) => return *response,
     };
-    let now = api.manager.now();
-    let views = api.manager.dispatcher().alert_views(&filter, now);
-    super::json(StatusCode::OK, &views.iter().map(alert_json).collect::<Vec<Value>>())
+    encoded(move || {
+        let now = api.manager.now();
+        // The lock is held for finding them, not for writing them.
+        let views = api.manager.dispatcher().alert_views(&filter, now);
+        shown::alerts(&views)
+    })
+    .await
 }
 
 pub(super) async fn groups(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
@@ -33,130 +36,66 @@ pub(super) async fn groups(State(api): State<Api>, RawQuery(query): RawQuery) ->
         Ok(filter) => filter,
         Err(response) => return *response,
     };
-    let now = api.manager.now();
-    let groups = api.manager.dispatcher().group_views(&filter, now);
-    let shown: Vec<Value> = groups
-        .iter()
-        .map(|group| {
-            json!({
-                "labels": pairs(&group.labels),
-                "routeLabels": group.route_labels,
-                "receiver": { "name": group.receiver },
-                "alerts": group.alerts.iter().map(alert_json).collect::<Vec<Value>>(),
-            })
-        })
-        .collect();
-    super::json(StatusCode::OK, &shown)
+    encoded(move || {
+        let now = api.manager.now();
+        let groups = api.manager.dispatcher().group_views(&filter, now);
+        shown::groups(&groups)
+    })
+    .await
 }
 
-fn alert_json(view: &AlertView) -> Value {
-    let alert = &view.alert;
-    let inhibited_by: Vec<String> = view.inhibited_by.iter().map(ToString::to_string).collect();
-    let mut shown = json!({
-        "annotations": pairs(&alert.annotations),
-        "endsAt": rfc3339_ms(alert.ends_at),
-        "fingerprint": alert.fingerprint.to_string(),
-        "receivers": view.receivers.iter().map(|name| json!({ "name": name })).collect::<Vec<Value>>(),
-        "startsAt": rfc3339_ms(alert.starts_at),
-        "status": {
-            "inhibitedBy": inhibited_by,
-            "mutedBy": view.muted_by,
-            "silencedBy": view.silenced_by,
-            "state": if view.is_suppressed() { "suppressed" } else { "active" },
-        },
-        "updatedAt": rfc3339_ms(alert.updated_at),
-        "labels": pairs(&alert.labels),
-    });
-    if !alert.generator_url.is_empty() {
-        shown["generatorURL"] = alert.generator_url.as_str().into();
+/// An answer that takes some computing.
+async fn encoded(encode: impl FnOnce() -> Vec<u8> + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(encode).await {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(failure) => error(StatusCode::INTERNAL_SERVER_ERROR, failure),
     }
-    shown
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PostedAlert {
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    starts_at: Option<String>,
-    #[serde(default)]
-    ends_at: Option<String>,
-    #[serde(default, rename = "generatorURL")]
-    generator_url: Option<String>,
 }
 
 pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
-    let posted: Vec<PostedAlert> = match serde_json::from_slice(&body) {
+    if body.len() <= SMALL_BODY_BYTES {
+        return receive(&api.manager, &body);
+    }
+    let received = tokio::task::spawn_blocking(move || receive(&api.manager, &body)).await;
+    received.unwrap_or_else(|failure| error(StatusCode::INTERNAL_SERVER_ERROR, failure))
+}
+
+fn receive(manager: &Manager, body: &[u8]) -> Response {
+    let posted: Vec<PostedAlert<'_>> = match serde_json::from_slice(body) {
         Ok(posted) => posted,
         Err(error) => {
             return invalid(StatusCode::BAD_REQUEST, 400, format!("parsing alerts body failed: {error}"));
         }
     };
-    let manager = &api.manager;
     let now = manager.now();
     let resolve_timeout_ns = ns(manager.dispatcher().config().global.resolve_timeout);
-    let mode = manager.settings().matcher_mode;
-    let mut alerts = Vec::with_capacity(posted.len());
-    let mut errors = Vec::new();
+    let reading = Reading { now, resolve_timeout_ns, mode: manager.settings().matcher_mode };
+    let (mut read, mut errors): (Vec<Read<'_>>, Vec<String>) = (Vec::with_capacity(posted.len()), Vec::new());
     for one in posted {
-        match into_alert(one, now, resolve_timeout_ns, mode) {
-            Ok(alert) => {
-                let status = if alert.is_resolved(now) { "resolved" } else { "firing" };
-                manager.metrics().received.with(&[status, "v2"]).inc();
-                alerts.push(alert);
-            }
-            Err(reason) => {
-                manager.metrics().invalid.with(&["v2"]).inc();
-                errors.push(reason);
-            }
+        match one.read(reading) {
+            Ok(one) => read.push(one),
+            Err(reason) => errors.push(reason),
         }
     }
+    let resolved = read.iter().filter(|one| one.is_resolved()).count();
+    let metrics = manager.metrics();
+    for (status, count) in [("resolved", resolved), ("firing", read.len() - resolved)] {
+        metrics.received.with(&[status, "v2"]).add(count as u64);
+    }
+    metrics.invalid.with(&["v2"]).add(errors.len() as u64);
+    let known = manager.dispatcher().known(read.iter().map(|one| one.fingerprint));
+    let alerts = read.into_iter().zip(&known).map(|(one, known)| one.into_alert(known.as_ref())).collect();
+    drop(known);
     manager.receive(alerts);
     if errors.is_empty() {
         StatusCode::OK.into_response()
     } else {
         error(StatusCode::BAD_REQUEST, errors.join("; "))
     }
-}
-
-fn into_alert(
-    posted: PostedAlert,
-    now: TimestampNs,
-    resolve_timeout_ns: i64,
-    mode: MatcherMode,
-) -> Result<Alert, String> {
-    let labels = Labels::from_pairs(&posted.labels);
-    let annotations = Labels::from_pairs(posted.annotations.iter().flatten());
-    if labels.is_empty() {
-        return Err("at least one label pair required".to_owned());
-    }
-    for (what, set) in [("label", &labels), ("annotation", &annotations)] {
-        let bad = |name: &&str| name.is_empty() || (mode == MatcherMode::Classic && !is_classic_name(name));
-        if let Some(name) = set.iter().map(|(name, _)| name).find(bad) {
-            return Err(format!("invalid {what} set: invalid name {name:?}"));
-        }
-    }
-    let starts_at = time("startsAt", posted.starts_at.as_deref())?;
-    let ends_at = time("endsAt", posted.ends_at.as_deref())?;
-    let starts_at = starts_at.unwrap_or_else(|| ends_at.map_or(now, |end| end.min(now)));
-    let timeout = ends_at.is_none();
-    let ends_at = ends_at.unwrap_or(now + resolve_timeout_ns);
-    if starts_at > ends_at {
-        return Err("start time must be before end time".to_owned());
-    }
-    let fingerprint = Fingerprint::of(&labels);
-    Ok(Alert {
-        labels,
-        annotations,
-        starts_at,
-        ends_at,
-        updated_at: now,
-        timeout,
-        generator_url: posted.generator_url.unwrap_or_default(),
-        fingerprint,
-    })
 }
 
 /// A time; Go's zero time means that none is set.

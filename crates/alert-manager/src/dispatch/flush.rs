@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::TimestampNs;
 
 use super::{Action, Dispatcher, FAILING_ALERT, GroupId, Notification, flush_timeout_ns};
-use crate::alert::{self, Alert};
+use crate::alert::{Alert, Place, told_hash};
 use crate::config::{Config, Integration, Receiver, Route};
 use crate::notification_log::{LogEntry, NotificationLog, Present, Reason};
 use crate::times::ns;
@@ -26,8 +26,10 @@ impl Dispatcher {
         group.muted_by.clear();
         group.next_flush = now + ns(route.group_interval);
         self.due.insert((group.next_flush, id));
-        let mut alerts: Vec<Arc<Alert>> = group.alerts.values().cloned().collect();
-        alerts.sort_by(|a, b| alert::compare(&a.labels, &b.labels));
+        let mut placed: Vec<(Place<'_>, &Arc<Alert>)> =
+            group.alerts.values().map(|alert| (Place::of(&alert.labels), alert)).collect();
+        placed.sort_by(|a, b| a.0.cmp(&b.0));
+        let alerts: Vec<Arc<Alert>> = placed.into_iter().map(|(_, alert)| Arc::clone(alert)).collect();
         group.resolving = alerts
             .iter()
             .filter(|alert| alert.is_resolved(now))
@@ -107,11 +109,7 @@ impl Dispatcher {
             return;
         };
         let hashes = |resolved: bool| -> BTreeSet<u64> {
-            alerts
-                .iter()
-                .filter(|a| a.is_resolved(now) == resolved)
-                .map(|a| alert::told_hash(&a.labels))
-                .collect()
+            alerts.iter().filter(|a| a.is_resolved(now) == resolved).map(|a| told_hash(&a.labels)).collect()
         };
         let (firing, resolved) = (hashes(false), hashes(true));
         let kept_ns = self.options.retention_ns.min(ns(route.repeat_interval).saturating_mul(2));

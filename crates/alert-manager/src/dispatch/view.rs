@@ -1,11 +1,12 @@
 //! What the API shows of alerts and groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::{Labels, TimestampNs};
+use roaring::RoaringBitmap;
 
-use super::Dispatcher;
+use super::{Dispatcher, GroupId};
 use crate::alert::{Alert, Fingerprint};
 use crate::manager::AckTarget;
 use crate::matchers::MatcherSet;
@@ -16,7 +17,7 @@ pub struct AlertView {
     /// The alert.
     pub alert: Arc<Alert>,
     /// The receivers that its routes lead to.
-    pub receivers: Vec<String>,
+    pub receivers: Arc<[String]>,
     /// Silences that mute it.
     pub silenced_by: Vec<String>,
     /// Alerts that mute it.
@@ -78,54 +79,93 @@ impl AlertFilter {
 impl Dispatcher {
     /// The alerts that mute an alert with these labels.
     pub fn inhibited_by(&self, labels: &Labels, now: TimestampNs) -> Vec<Fingerprint> {
-        let find = |fingerprint| self.alerts.get(&fingerprint).map(|stored| Arc::clone(&stored.alert));
+        let find = |fingerprint| self.alert(fingerprint);
         self.inhibitor.muting(labels, &find, now)
     }
 
     /// The alerts that are not resolved, by fingerprint.
     pub fn alert_views(&self, filter: &AlertFilter, now: TimestampNs) -> Vec<AlertView> {
-        let mut muted: BTreeMap<Fingerprint, Vec<String>> = BTreeMap::new();
+        let mut muted: HashMap<Fingerprint, Vec<String>> = HashMap::new();
         for group in self.groups.values().filter(|group| !group.muted_by.is_empty()) {
             for fingerprint in group.alerts.keys() {
                 muted.entry(*fingerprint).or_default().extend(group.muted_by.iter().cloned());
             }
         }
+        let found = self.alerts.firing(&filter.matchers, now);
+        let mut silenced = self.silenced(&found, now);
+        let mut by_routes: HashMap<&[usize], Option<Arc<[String]>>> = HashMap::new();
         let mut views: Vec<AlertView> = Vec::new();
-        let mut stored: Vec<_> = self.alerts.iter().collect();
-        stored.sort_by_key(|(fingerprint, _)| **fingerprint);
-        for (fingerprint, stored) in stored {
-            if stored.alert.is_resolved(now) || !filter.matchers.matches(&stored.alert.labels) {
+        for (place, stored) in found.iter().filter_map(|place| Some((place, self.alerts.at(place)?))) {
+            let receivers =
+                by_routes.entry(&stored.routes).or_insert_with(|| self.receivers(&stored.routes, filter));
+            let Some(receivers) = receivers else {
                 continue;
-            }
-            let receivers: Vec<String> =
-                stored.routes.iter().map(|route| self.config.routes[*route].receiver.clone()).collect();
-            if !receivers.iter().any(|name| filter.takes_receiver(name)) {
-                continue;
-            }
-            let muted_by = muted.get(fingerprint).cloned().unwrap_or_default();
-            let view = self.view(&stored.alert, receivers, muted_by, now);
+            };
+            let alert = &stored.alert;
+            let view = AlertView {
+                alert: Arc::clone(alert),
+                receivers: Arc::clone(receivers),
+                silenced_by: silenced.remove(&place).unwrap_or_default(),
+                inhibited_by: self.inhibited_by(&alert.labels, now),
+                muted_by: muted.get(&alert.fingerprint).cloned().unwrap_or_default(),
+            };
             if filter.takes(&view) {
                 views.push(view);
             }
         }
+        views.sort_unstable_by_key(|view| view.alert.fingerprint);
         views
+    }
+
+    /// The receivers that routes lead to, where the filter takes one of them.
+    fn receivers(&self, routes: &[usize], filter: &AlertFilter) -> Option<Arc<[String]>> {
+        let names: Vec<String> =
+            routes.iter().map(|route| self.config.routes[*route].receiver.clone()).collect();
+        names.iter().any(|name| filter.takes_receiver(name)).then(|| names.into())
+    }
+
+    /// By place, the ids of the silences that mute alerts now, sorted.
+    fn silenced(&self, places: &RoaringBitmap, now: TimestampNs) -> HashMap<u32, Vec<String>> {
+        let mut silenced: HashMap<u32, Vec<String>> = HashMap::new();
+        for (id, matchers) in self.silences.muting_now(now) {
+            for place in self.alerts.matching(matchers, Some(places)) {
+                silenced.entry(place).or_default().push(id.to_owned());
+            }
+        }
+        silenced
     }
 
     /// The groups with their alerts that are not resolved; by labels, then receiver.
     pub fn group_views(&self, filter: &AlertFilter, now: TimestampNs) -> Vec<GroupView> {
+        let found = self.alerts.firing(&filter.matchers, now);
+        let silenced = self.silenced(&found, now);
+        let mut by_group: BTreeMap<GroupId, Vec<(u32, &Arc<Alert>)>> = BTreeMap::new();
+        for (place, stored) in found.iter().filter_map(|place| Some((place, self.alerts.at(place)?))) {
+            for group in &stored.groups {
+                by_group.entry(*group).or_default().push((place, &stored.alert));
+            }
+        }
         let mut views = Vec::new();
-        for group in self.groups.values() {
+        for (id, mut alerts) in by_group {
+            let Some(group) = self.groups.get(&id) else {
+                continue;
+            };
             let route = &self.config.routes[group.route];
             if !filter.takes_receiver(&route.receiver) {
                 continue;
             }
-            let alerts: Vec<AlertView> = group
-                .alerts
-                .values()
-                .filter(|alert| !alert.is_resolved(now) && filter.matchers.matches(&alert.labels))
-                .map(|alert| self.view(alert, vec![route.receiver.clone()], group.muted_by.clone(), now))
-                .filter(|view| filter.takes(view))
-                .collect();
+            alerts.retain(|(_, alert)| group.alerts.contains_key(&alert.fingerprint));
+            alerts.sort_unstable_by_key(|(_, alert)| alert.fingerprint);
+            let receivers: Arc<[String]> = [route.receiver.clone()].into();
+            let view = |(place, alert): (u32, &Arc<Alert>)| AlertView {
+                alert: Arc::clone(alert),
+                receivers: Arc::clone(&receivers),
+                silenced_by: silenced.get(&place).cloned().unwrap_or_default(),
+                inhibited_by: self.inhibited_by(&alert.labels, now),
+                muted_by: group.muted_by.clone(),
+            };
+            let alerts: Vec<AlertView> =
+                alerts.into_iter().map(view).filter(|view| filter.takes(view)).collect();
             if !alerts.is_empty() {
                 views.push(GroupView {
                     labels: group.labels.clone(),
@@ -139,25 +179,14 @@ impl Dispatcher {
         views
     }
 
-    fn view(
-        &self,
-        alert: &Arc<Alert>,
-        receivers: Vec<String>,
-        muted_by: Vec<String>,
-        now: TimestampNs,
-    ) -> AlertView {
-        AlertView {
-            alert: Arc::clone(alert),
-            receivers,
-            silenced_by: self.silences.muting(&alert.labels, now),
-            inhibited_by: self.inhibited_by(&alert.labels, now),
-            muted_by,
-        }
-    }
-
     /// An alert by its hash.
     pub fn alert(&self, fingerprint: Fingerprint) -> Option<Arc<Alert>> {
-        self.alerts.get(&fingerprint).map(|stored| Arc::clone(&stored.alert))
+        self.alerts.get(fingerprint).map(|stored| Arc::clone(&stored.alert))
+    }
+
+    /// What is known of alerts, one by one.
+    pub fn known(&self, fingerprints: impl Iterator<Item = Fingerprint>) -> Vec<Option<Arc<Alert>>> {
+        fingerprints.map(|fingerprint| self.alert(fingerprint)).collect()
     }
 
     /// A route's group with these labels: how many alerts it has, and when it is looked at next.
@@ -168,23 +197,26 @@ impl Dispatcher {
 
     /// How many alerts match and fire, and how many match and are resolved.
     pub fn count_matching(&self, matchers: &MatcherSet, now: TimestampNs) -> (usize, usize) {
-        let matching = self.alerts.values().filter(|stored| matchers.matches(&stored.alert.labels));
-        let (resolved, all) = matching.fold((0, 0), |(resolved, all), stored| {
-            (resolved + usize::from(stored.alert.is_resolved(now)), all + 1)
-        });
-        (all - resolved, resolved)
+        let (mut firing, mut resolved) = (0, 0);
+        for stored in self.alerts.matching(matchers, None).iter().filter_map(|place| self.alerts.at(place)) {
+            match stored.alert.is_resolved(now) {
+                true => resolved += 1,
+                false => firing += 1,
+            }
+        }
+        (firing, resolved)
     }
 
     /// The alerts that fire among those that are meant, by fingerprint.
     pub fn firing(&self, target: &AckTarget, now: TimestampNs) -> Vec<Arc<Alert>> {
         let mut found: Vec<Arc<Alert>> = match target {
             AckTarget::Fingerprints(all) => {
-                let find = |fingerprint| self.alerts.get(fingerprint).map(|stored| Arc::clone(&stored.alert));
-                all.iter().filter_map(find).collect()
+                all.iter().filter_map(|fingerprint| self.alert(*fingerprint)).collect()
             }
             AckTarget::Matching(matchers) => {
-                let all = self.alerts.values().map(|stored| &stored.alert);
-                all.filter(|alert| matchers.matches(&alert.labels)).cloned().collect()
+                let places = self.alerts.matching(matchers, None);
+                let stored = places.iter().filter_map(|place| self.alerts.at(place));
+                stored.map(|stored| Arc::clone(&stored.alert)).collect()
             }
             AckTarget::Group(key, at) => {
                 let groups = self.groups.values().filter(|group| group.key == *key);
@@ -199,16 +231,18 @@ impl Dispatcher {
 
     /// How many alerts are active and how many are suppressed.
     pub fn count_alerts(&self, now: TimestampNs) -> (usize, usize) {
-        let (mut active, mut suppressed) = (0, 0);
-        let unresolved = self.alerts.values().filter(|stored| !stored.alert.is_resolved(now));
-        unresolved.for_each(|stored| {
-            let labels = &stored.alert.labels;
-            if self.silences.mutes(labels, now) || !self.inhibited_by(labels, now).is_empty() {
-                suppressed += 1;
-            } else {
-                active += 1;
-            }
-        });
-        (active, suppressed)
+        let found = self.alerts.firing(&MatcherSet::default(), now);
+        let mut silenced = RoaringBitmap::new();
+        for (_, matchers) in self.silences.muting_now(now) {
+            silenced |= self.alerts.matching(matchers, Some(&found));
+        }
+        let is_inhibited = |place: &u32| {
+            self.alerts
+                .at(*place)
+                .is_some_and(|stored| !self.inhibited_by(&stored.alert.labels, now).is_empty())
+        };
+        let inhibited = (&found - &silenced).iter().filter(is_inhibited).count();
+        let suppressed = silenced.len() as usize + inhibited;
+        (found.len() as usize - suppressed, suppressed)
     }
 }

@@ -266,6 +266,9 @@ impl Manager {
 
     /// Renders the route's labels; one that fails is left out.
     fn fill_route_labels(&self, labels: &Pairs, message: &mut Message) {
+        if labels.is_empty() {
+            return;
+        }
         let Some(templates) = self.0.receivers.read().templates.clone() else {
             return;
         };

@@ -16,7 +16,9 @@ impl Manager {
         {
             let dispatcher = self.dispatcher();
             for (silence, matchers, wishes) in dispatcher.silences.with_wishes() {
-                if silence.state(now) != SilenceState::Active {
+                let warns = wishes.warn_before_ns.is_some_and(|before| silence.ends_at - before <= now);
+                // Most wish for nothing: their alerts need not be counted.
+                if silence.state(now) != SilenceState::Active || !(wishes.until_resolved || warns) {
                     continue;
                 }
                 let (firing, resolved) = dispatcher.count_matching(matchers, now);
@@ -24,7 +26,7 @@ impl Manager {
                 if wishes.until_resolved && firing == 0 && resolved > 0 {
                     over.push(silence.id.clone());
                 }
-                if firing > 0 && wishes.warn_before_ns.is_some_and(|before| silence.ends_at - before <= now) {
+                if firing > 0 && warns {
                     warnings.push((silence.clone(), firing));
                 }
             }

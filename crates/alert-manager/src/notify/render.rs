@@ -1,5 +1,7 @@
 //! Texts of a message. A template that fails does not keep the message back: what can be said without it is said.
 
+use std::sync::OnceLock;
+
 use go_template::{TemplateError, Value};
 use parking_lot::Mutex;
 
@@ -13,14 +15,15 @@ const PLAIN_CHARS_MAX: usize = 4000;
 pub(super) struct Render<'m> {
     templates: &'m Templates,
     data: &'m Data,
-    value: Value,
+    /// The data as templates see it; made for the first text that has one.
+    value: OnceLock<Value>,
     /// The first template's error.
     failure: Mutex<Option<String>>,
 }
 
 impl<'m> Render<'m> {
     pub(super) fn new(templates: &'m Templates, data: &'m Data) -> Self {
-        Self { templates, data, value: data.to_value(), failure: Mutex::new(None) }
+        Self { templates, data, value: OnceLock::new(), failure: Mutex::new(None) }
     }
 
     /// Why a template failed, if one did.
@@ -40,7 +43,7 @@ impl<'m> Render<'m> {
 
     /// HTML; where its template fails, a plain message in it.
     pub(super) fn html(&self, text: &str) -> String {
-        self.or_else(self.templates.html(text, &self.value), || escaped(&plain(self.data)))
+        self.or_else(self.templates.html(text, self.value()), || escaped(&plain(self.data)))
     }
 
     /// A text that the message can do without; empty where its template fails.
@@ -50,7 +53,14 @@ impl<'m> Render<'m> {
 
     /// A text that must be right.
     pub(super) fn exact(&self, text: &str) -> Result<String, TemplateError> {
-        self.templates.text(text, &self.value)
+        if !text.contains("{{") {
+            return Ok(text.to_owned());
+        }
+        self.templates.text(text, self.value())
+    }
+
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.data.to_value())
     }
 
     fn or_else(&self, rendered: Result<String, TemplateError>, other: impl FnOnce() -> String) -> String {
