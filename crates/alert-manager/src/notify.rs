@@ -33,6 +33,7 @@ mod render;
 mod rocketchat;
 pub(crate) mod sigv4;
 mod slack;
+mod smtp_auth;
 mod sns;
 mod telegram;
 mod test_message;

@@ -101,14 +101,15 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
     let mut alerts = Vec::with_capacity(posted.len());
     let mut errors = Vec::new();
     for one in posted {
+        let named = manager.metrics().names_alerts().then(|| one.labels.get("alertname").cloned());
         match into_alert(one, now, resolve_timeout_ns, mode) {
             Ok(alert) => {
                 let status = if alert.is_resolved(now) { "resolved" } else { "firing" };
-                manager.metrics().received.with(&[status, "v2"]).inc();
+                manager.metrics().received(status, alert.name());
                 alerts.push(alert);
             }
             Err(reason) => {
-                manager.metrics().invalid.with(&["v2"]).inc();
+                manager.metrics().invalid(named.flatten().as_deref().unwrap_or_default());
                 errors.push(reason);
             }
         }

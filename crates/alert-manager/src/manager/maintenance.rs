@@ -113,6 +113,7 @@ impl Manager {
                 dispatcher.acks.outdated(now),
             )
         };
+        let old_keys = self.0.link_keys.write().forget_old(now);
         let inner = Arc::clone(&self.0);
         let (gone_silences, gone_entries, gone_acks) = (silences.clone(), entries.clone(), acks.clone());
         let work = tokio::task::spawn_blocking(move || {
@@ -120,6 +121,9 @@ impl Manager {
                 inner.state.forget(&gone_silences, &gone_entries)?;
             }
             inner.state.forget_acks(&gone_acks)?;
+            if !old_keys.is_empty() {
+                inner.state.forget_link_keys(&old_keys)?;
+            }
             inner.state.export()?;
             if let Err(error) = inner.history.truncate(now) {
                 tracing::error!(error = service::error_chain(&error), "history cannot be truncated");
