@@ -11,7 +11,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
+use crate::alert::Fingerprint;
 use crate::manager::Manager;
+use crate::matchers::MatcherMode;
+use crate::silences::Silences;
 
 mod acks;
 mod alerts;
@@ -89,6 +92,24 @@ async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Respon
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     drop(permit);
     response
+}
+
+/// Reads any bytes as posted alerts and as a posted silence, as the fuzzer wants it: what is taken can be told and compared.
+pub fn check_bodies(data: &[u8]) {
+    let now = crate::times::seconds(1_700_000_000);
+    for mode in [MatcherMode::Fallback, MatcherMode::Classic] {
+        for alert in alerts::read_all(data, now, mode).into_iter().flatten() {
+            assert!(!alert.labels.is_empty() && alert.starts_at <= alert.ends_at);
+            assert_eq!(alert.fingerprint, Fingerprint::of(&alert.labels));
+        }
+    }
+    if let Some(silence) = silences::read_one(data, now) {
+        let mut all = Silences::default();
+        if let Ok(records) = all.prepare(silence, "new".to_owned(), now) {
+            all.apply(records);
+            assert!(all.get("new").is_some_and(|silence| silence.ends_at >= now));
+        }
+    }
 }
 
 async fn gone() -> Response {

@@ -122,6 +122,13 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
     }
 }
 
+/// The alerts of a body that are valid; none where it is not one.
+pub(super) fn read_all(body: &[u8], now: TimestampNs, mode: MatcherMode) -> Option<Vec<Alert>> {
+    let posted: Vec<PostedAlert> = serde_json::from_slice(body).ok()?;
+    let read = |one| into_alert(one, now, crate::times::seconds(300), mode).ok();
+    Some(posted.into_iter().filter_map(read).collect())
+}
+
 fn into_alert(
     posted: PostedAlert,
     now: TimestampNs,

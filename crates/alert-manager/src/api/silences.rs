@@ -162,6 +162,12 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
     }
 }
 
+/// A silence that is new and whose form is as it should be.
+pub(super) fn read_one(body: &[u8], now: i64) -> Option<Silence> {
+    let posted: PostedSilence = serde_json::from_slice(body).ok()?;
+    into_silence(PostedSilence { id: None, ..posted }, now).ok()
+}
+
 fn into_silence(posted: PostedSilence, now: i64) -> Result<Silence, Refusal> {
     let required = |name: &str| {
         Box::new(invalid(StatusCode::UNPROCESSABLE_ENTITY, 602, format!("{name} in body is required")))
