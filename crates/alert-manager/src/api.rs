@@ -38,7 +38,14 @@ pub struct Api {
 impl Api {
     /// `gets_max`: GET requests at a time; over it 503.
     pub fn new(manager: Manager, gets_max: usize) -> Self {
-        Self { manager, gets: Arc::new(Semaphore::new(gets_max)) }
+        let gets = Arc::new(Semaphore::new(gets_max));
+        let free = Arc::clone(&gets);
+        manager.registry().collector(move |collector| {
+            let help = "GET requests of the API that are being answered.";
+            let busy = (gets_max - free.available_permits().min(gets_max)) as f64;
+            collector.gauge("alertmanager_http_requests_in_flight", help, &[("method", "get")], busy);
+        });
+        Self { manager, gets }
     }
 
     /// The routes, without what every service has.

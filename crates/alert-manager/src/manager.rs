@@ -214,6 +214,16 @@ impl Manager {
         self.0.clock.now_ns()
     }
 
+    /// The time that only grows, for what is timed.
+    pub fn monotonic(&self) -> Duration {
+        self.0.clock.monotonic()
+    }
+
+    /// The registry of the service's metrics.
+    pub fn registry(&self) -> &telemetry::Registry {
+        self.0.lifecycle.registry()
+    }
+
     /// When the manager was made.
     pub fn started_at(&self) -> TimestampNs {
         self.0.started_at
@@ -251,7 +261,10 @@ impl Manager {
 
     /// Takes alerts in.
     pub fn receive(&self, alerts: Vec<Alert>) {
+        let (began, count) = (self.0.clock.monotonic(), alerts.len());
         self.step(Event::Alerts(alerts));
+        self.0.metrics.taken_in.add(count as u64);
+        self.0.metrics.taking_in.observe_duration(self.0.clock.monotonic().saturating_sub(began));
     }
 
     fn step(&self, event: Event) {

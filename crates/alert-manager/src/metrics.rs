@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use telemetry::{Counter, Family, Gauge, Histogram, Registry};
 
+mod stores;
+
+pub(crate) use stores::{QueryMetrics, StoreMetrics, Upkeep};
+
 /// The kinds of integrations, for metrics that are there before anything was sent.
 const KINDS: &[&str] = &[
     "webhook",
@@ -84,10 +88,11 @@ pub struct Metrics {
     pub(crate) integrations: Family<Gauge>,
     pub(crate) inhibition_rules: Gauge,
     pub(crate) get_limited: Counter,
-    pub(crate) maintenance: Counter,
-    pub(crate) maintenance_errors: Counter,
-    pub(crate) log_maintenance: Counter,
-    pub(crate) log_maintenance_errors: Counter,
+    pub(crate) silences: StoreMetrics,
+    pub(crate) log: StoreMetrics,
+    pub(crate) silence_queries: QueryMetrics,
+    pub(crate) taken_in: Counter,
+    pub(crate) taking_in: Histogram,
     pub(crate) history_errors: Counter,
     pub(crate) template_failures: Family<Counter>,
     pub(crate) outbox_dropped: Counter,
@@ -161,15 +166,19 @@ impl Metrics {
                 "http_concurrency_limit_exceeded_total",
                 "GET requests refused as too many ran.",
             ),
-            maintenance: counter("silences_maintenance_total", "Maintenance runs of the silences."),
-            maintenance_errors: counter(
-                "silences_maintenance_errors_total",
-                "Maintenance runs of the silences that failed.",
-            ),
-            log_maintenance: counter("nflog_maintenance_total", "Maintenance runs of the notification log."),
-            log_maintenance_errors: counter(
-                "nflog_maintenance_errors_total",
-                "Maintenance runs of the notification log that failed.",
+            silences: StoreMetrics::of_silences(registry),
+            log: StoreMetrics::of_log(registry),
+            silence_queries: QueryMetrics::register(registry),
+            taken_in: family(
+                "alerts_subscriber_channel_writes_total",
+                "Alerts that were handed on.",
+                &["subscriber"],
+            )
+            .with(&["dispatcher"]),
+            taking_in: registry.histogram(
+                "alertmanager_dispatcher_alert_processing_duration_seconds",
+                "How long it took to group the alerts of a post.",
+                &[0.0001, 0.001, 0.01, 0.1, 1.0],
             ),
             outbox_dropped: counter(
                 "outbox_notifications_dropped_total",
@@ -190,12 +199,7 @@ impl Metrics {
             ),
         };
         metrics.show_all();
-        gauge("cluster_enabled", "Whether clustering is on.").set(f64::from(u8::from(is_clustered)));
-        registry.info(
-            "alertmanager_build_info",
-            "The version that runs.",
-            &[("version", env!("CARGO_PKG_VERSION")), ("goversion", "rust")],
-        );
+        register_constants(registry, is_clustered);
         metrics
     }
 
@@ -279,4 +283,23 @@ impl Metrics {
             }
         }
     }
+}
+
+/// What does not change.
+fn register_constants(registry: &Registry, is_clustered: bool) {
+    // Groups are bounded by their alerts, and one lock guards them: none is refused, none tried again.
+    for name in ["limit_reached", "creation_retries", "creation_given_up"] {
+        registry.counter(
+            &format!("alertmanager_dispatcher_aggregation_group_{name}_total"),
+            "Always 0: groups have no limit of their own, and are made at once.",
+        );
+    }
+    registry
+        .gauge("alertmanager_cluster_enabled", "Whether clustering is on.")
+        .set(f64::from(u8::from(is_clustered)));
+    registry.info(
+        "alertmanager_build_info",
+        "The version that runs.",
+        &[("version", env!("CARGO_PKG_VERSION")), ("goversion", "rust")],
+    );
 }

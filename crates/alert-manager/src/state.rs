@@ -244,9 +244,10 @@ impl State {
         self.store.write(gone.and(entries_gone))
     }
 
-    /// Writes the export that a damaged store is rebuilt from.
-    pub fn export(&self) -> state_store::Result<()> {
-        self.store.export()
+    /// Writes the export that a damaged store is rebuilt from; gives how large it is, where that can be told.
+    pub fn export(&self) -> state_store::Result<Option<u64>> {
+        self.store.export()?;
+        Ok(self.store.export_bytes())
     }
 
     /// Writes the export and refuses further changes.

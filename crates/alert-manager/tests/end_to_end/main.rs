@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use receivers::{mail_server, unsteady_webhook, webhook};
 use server::{BINARY, PATIENCE, Server, free_port, get_json, http, http_get, original, wait_for};
 
+mod amtool;
 mod cluster;
+mod differential;
 mod features;
 mod mail;
 mod receivers;
