@@ -3,6 +3,12 @@
 #[path = "../../crates/tsdb/tests/it/arbitrary.rs"]
 mod arbitrary;
 
+use std::sync::LazyLock;
+
+use alert_manager::config::Config;
+use alert_manager::data::{AlertData, Data, Pairs};
+use alert_manager::matchers::MatcherMode;
+use alert_manager::templates::Templates;
 use chunk_encoding::{HistogramKind, XorState, decode_histograms, decode_xor};
 use remote_write::{RawPart, SeriesField, WriteRequest};
 
@@ -83,4 +89,58 @@ pub fn remote_write(data: &[u8]) {
 pub fn peer(data: &[u8]) {
     alert_manager::cluster::check_packet(data);
     alert_manager::cluster::check_change(data);
+}
+
+/// A text that is rendered as text and as HTML with a notification's data and functions.
+pub fn template(data: &[u8]) {
+    static TEMPLATES: LazyLock<(Templates, go_template::Value)> = LazyLock::new(|| (Templates::shipped(), notification()));
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (templates, value) = &*TEMPLATES;
+    // Whether it is one is the same for both; what it comes to need not be.
+    let _ = (templates.text(text, value), templates.html(text, value));
+}
+
+fn notification() -> go_template::Value {
+    let pairs = |pairs: &[(&str, &str)]| -> Pairs {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let alert = |status: &'static str, ends_at: Option<i64>| AlertData {
+        status,
+        labels: pairs(&[("alertname", "Down"), ("instance", "a<b>\"c\"")]),
+        annotations: pairs(&[("summary", "It's ü & more")]),
+        starts_at: Some(1_700_000_000_000_000_000),
+        ends_at,
+        generator_url: "http://prom/graph?a=1&b=2".to_owned(),
+        fingerprint: "7eafffbd7c3e32d5".to_owned(),
+    };
+    let alerts = vec![alert("firing", None), alert("resolved", Some(1_700_000_100_000_000_000))];
+    Data {
+        receiver: "team".to_owned(),
+        status: "firing",
+        alerts,
+        notification_reason: "first notification",
+        group_labels: pairs(&[("alertname", "Down")]),
+        common_labels: pairs(&[("alertname", "Down")]),
+        common_annotations: pairs(&[]),
+        route_labels: pairs(&[("team", "ops")]),
+        ack_url: "http://am/ack".to_owned(),
+        external_url: "http://am".to_owned(),
+    }
+    .to_value()
+}
+
+/// A configuration file of the alert manager, in each grammar of matchers.
+pub fn alert_config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for mode in [MatcherMode::Fallback, MatcherMode::Classic, MatcherMode::Utf8Strict] {
+        if let Ok(config) = Config::parse("am.yml", text, mode) {
+            // What is shown can be read again, but for what is masked.
+            assert!(!config.routes.is_empty() && !config.masked.is_empty());
+        }
+    }
+}
+
+/// The bodies of posted alerts and silences.
+pub fn alert_bodies(data: &[u8]) {
+    alert_manager::api::check_bodies(data);
 }

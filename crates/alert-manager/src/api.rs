@@ -11,7 +11,10 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
+use crate::alert::Fingerprint;
 use crate::manager::Manager;
+use crate::matchers::MatcherMode;
+use crate::silences::Silences;
 
 mod acks;
 mod alerts;
@@ -37,7 +40,14 @@ pub struct Api {
 impl Api {
     /// `gets_max`: GET requests at a time; over it 503.
     pub fn new(manager: Manager, gets_max: usize) -> Self {
-        Self { manager, gets: Arc::new(Semaphore::new(gets_max)) }
+        let gets = Arc::new(Semaphore::new(gets_max));
+        let free = Arc::clone(&gets);
+        manager.registry().collector(move |collector| {
+            let help = "GET requests of the API that are being answered.";
+            let busy = (gets_max - free.available_permits().min(gets_max)) as f64;
+            collector.gauge("alertmanager_http_requests_in_flight", help, &[("method", "get")], busy);
+        });
+        Self { manager, gets }
     }
 
     /// The routes, without what every service has.
@@ -91,6 +101,24 @@ async fn bounded(State(api): State<Api>, request: Request, next: Next) -> Respon
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     drop(permit);
     response
+}
+
+/// Reads any bytes as posted alerts and as a posted silence, as the fuzzer wants it: what is taken can be told and compared.
+pub fn check_bodies(data: &[u8]) {
+    let now = crate::times::seconds(1_700_000_000);
+    for mode in [MatcherMode::Fallback, MatcherMode::Classic] {
+        for alert in alerts::read_all(data, now, mode).into_iter().flatten() {
+            assert!(!alert.labels.is_empty() && alert.starts_at <= alert.ends_at);
+            assert_eq!(alert.fingerprint, Fingerprint::of(&alert.labels));
+        }
+    }
+    if let Some(silence) = silences::read_one(data, now) {
+        let mut all = Silences::default();
+        if let Ok(records) = all.prepare(silence, "new".to_owned(), now) {
+            all.apply(records);
+            assert!(all.get("new").is_some_and(|silence| silence.ends_at >= now));
+        }
+    }
 }
 
 async fn gone() -> Response {

@@ -136,7 +136,7 @@ fn open(
         log.apply(entry);
     }
     let parcels = state.parcels().map_err(Failure::runtime)?;
-    let secret = state.secret().map_err(Failure::runtime)?;
+    let link_keys = state.link_keys().map_err(Failure::runtime)?;
     let acks = state.acks().map_err(Failure::runtime)?;
     let heartbeats = state.heartbeats().map_err(Failure::runtime)?;
     let not_before: TimestampNs = clock.now_ns() + ns(flags.start_delay);
@@ -147,13 +147,13 @@ fn open(
     };
     let mut dispatcher = Dispatcher::new(Arc::new(config), options, silences, log);
     dispatcher.acks.apply(acks);
-    let metrics = Metrics::register(registry, cluster.is_some());
+    let metrics = Metrics::register(registry, cluster.is_some(), flags.metric_labels());
     let parts = Parts {
         dispatcher,
         state,
         parcels,
         heartbeats,
-        secret,
+        link_keys,
         history,
         metrics,
         clock,

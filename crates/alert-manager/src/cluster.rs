@@ -2,7 +2,7 @@
 //!
 //! Every member is sent all alerts by their sources and decides for itself; what they share is who was told, the silences and
 //! the acknowledgements. Changes are gossiped along the membership protocol (SWIM, by `foca`) over UDP; two members exchange
-//! everything over TCP when they meet and now and then. Of two versions the later one stays, so no order matters. Each member
+//! everything over TCP when they meet and now and then; with TLS the packets go over connections, too. Of two versions the later one stays, so no order matters. Each member
 //! waits before it tells somebody for as many times the peer timeout as there are members before it; what was told by then it
 //! does not tell. Whoever is alone, cut off or not understood tells: peers are never a reason to say nothing.
 
@@ -16,7 +16,8 @@ use parking_lot::{Mutex, RwLock};
 use service::{BoxError, Failure, Lifecycle};
 use sys::Clock;
 use telemetry::Registry;
-use tokio::net::{TcpListener, UdpSocket, lookup_host};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, lookup_host};
 use tokio::sync::{mpsc, watch};
 
 mod change;
@@ -25,15 +26,20 @@ mod gossip;
 mod join;
 mod metrics;
 mod options;
+mod packets;
 mod peer;
+mod pulse;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use change::{CHANGE_BYTES_MAX, Change, ChangeReadError, check_change};
 pub use options::ClusterOptions;
 pub use peer::{PacketError, Peer, PeerCodec, check_packet};
 
 use metrics::ClusterMetrics;
+use packets::Packets;
+use tls::ClusterTls;
 
 /// Changes that wait to be gossiped.
 const QUEUE_MAX: usize = 4096;
@@ -67,13 +73,15 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     settled: watch::Sender<bool>,
     large: mpsc::Sender<Vec<u8>>,
+    tls: Option<ClusterTls>,
     starting: Mutex<Option<Starting>>,
 }
 
 /// What the tasks are made of.
 #[derive(Debug)]
 struct Starting {
-    udp: UdpSocket,
+    /// None where packets go by TLS.
+    udp: Option<UdpSocket>,
     tcp: TcpListener,
     commands: mpsc::Receiver<Command>,
     large: mpsc::Receiver<Vec<u8>>,
@@ -85,6 +93,11 @@ enum Command {
     Tell(Box<Change>),
     Announce(SocketAddr),
 }
+
+/// A connection between two members.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// Who is in the cluster, as the API shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,6 +129,14 @@ impl Cluster {
             None => None,
         };
         let address = options.advertised(bound, towards)?;
+        let tls = match options.tls_config.clone() {
+            Some(path) => {
+                let loading = tokio::task::spawn_blocking(move || ClusterTls::load(&path));
+                Some(loading.await.map_err(Failure::runtime)??)
+            }
+            None => None,
+        };
+        let udp = tls.is_none().then_some(udp);
         let metrics = ClusterMetrics::register(registry);
         metrics.peer_info.with(&[&options.name]).set(1.0);
         metrics.members.set(1.0);
@@ -134,6 +155,7 @@ impl Cluster {
             commands: sender,
             settled: watch::Sender::new(false),
             large: large_sender,
+            tls,
             starting: Mutex::new(Some(Starting { udp, tcp, commands: receiver, large })),
         })))
     }
@@ -145,7 +167,14 @@ impl Cluster {
         };
         let (merges, waiting) = mpsc::channel(MERGES_MAX);
         let (cluster, stopping) = (self.clone(), lifecycle.stopping().clone());
-        let gossip = gossip::Gossip::new(cluster, udp, commands, merges);
+        let (packets, by_connections) = match udp {
+            Some(udp) => (Packets::udp(udp, cluster.0.options.prefix()), None),
+            None => {
+                let (packets, sender) = Packets::tls();
+                (packets, Some(sender))
+            }
+        };
+        let gossip = gossip::Gossip::new(cluster, lifecycle.clone(), packets, commands, merges);
         lifecycle.spawn("cluster-gossip", async move { gossip.run(stopping).await });
         let (keeper, stopping) = (ledger.clone(), lifecycle.stopping().clone());
         lifecycle.spawn("cluster-merge", async move { merge(keeper, waiting, stopping).await });
@@ -160,7 +189,17 @@ impl Cluster {
             cluster: self.clone(),
             ledger: ledger.clone(),
             lifecycle: lifecycle.clone(),
+            packets: by_connections,
         };
+        if let Some(tls) = self.0.tls.clone() {
+            let stopping = lifecycle.stopping().clone();
+            lifecycle.spawn("cluster-tls", async move {
+                tokio::select! {
+                    () = tls.keep_fresh() => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
         let (server, joiner) = (exchange.clone(), exchange);
         lifecycle.spawn("cluster-exchange", async move { server.serve(tcp).await });
         lifecycle.spawn("cluster-join", async move { join::run(joiner).await });
@@ -172,7 +211,7 @@ impl Cluster {
         match &change {
             Change::Silence(_) => metrics.silences_propagated.inc(),
             Change::Told(_) => metrics.log_propagated.inc(),
-            Change::Ack(_) => {}
+            Change::Ack(_) | Change::LinkKey(_) => {}
         }
         // Who misses it gets it with the next exchange of everything.
         if self.0.commands.try_send(Command::Tell(Box::new(change))).is_err() {
@@ -205,6 +244,18 @@ impl Cluster {
         members.push((me.name.clone(), me.address));
         members.sort();
         ClusterStatus { name: me.name.clone(), is_settled: *self.0.settled.borrow(), members }
+    }
+
+    /// A connection to another member, with whatever encryption there is.
+    async fn connect(&self, to: SocketAddr) -> Result<Box<dyn Connection>, BoxError> {
+        let connecting = async {
+            let stream = TcpStream::connect(to).await?;
+            match &self.0.tls {
+                Some(tls) => tls.connect(stream, to).await,
+                None => Ok(Box::new(stream) as Box<dyn Connection>),
+            }
+        };
+        tokio::time::timeout(self.0.options.tcp_timeout, connecting).await?
     }
 
     fn announce(&self, address: SocketAddr) {

@@ -197,6 +197,11 @@ impl Dispatcher {
         &self.config
     }
 
+    /// Settings that are flags.
+    pub fn options(&self) -> &DispatchOptions {
+        &self.options
+    }
+
     /// When the next tick is due.
     pub fn next_wakeup(&self) -> Option<TimestampNs> {
         self.due.first().map(|(at, _)| *at)

@@ -9,6 +9,7 @@ use service::Failure;
 use url::Url;
 
 use crate::matchers::MatcherMode;
+use crate::metrics::MetricLabels;
 use crate::silences::SilenceLimits;
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -136,7 +137,7 @@ pub struct ClusterFlags {
     /// After how long lost peers are forgotten
     #[arg(long = "cluster.reconnect-timeout", default_value = "6h", value_parser = duration)]
     pub reconnect_timeout: Duration,
-    /// TLS between peers: not built, refused
+    /// File with TLS settings for both sides of connections between peers
     #[arg(long = "cluster.tls-config")]
     pub tls_config: Option<PathBuf>,
     /// Label of the cluster; packets with another one are ignored
@@ -175,6 +176,16 @@ impl Flags {
             (true, false) => Ok(MatcherMode::Classic),
             (false, true) => Ok(MatcherMode::Utf8Strict),
             (false, false) => Ok(MatcherMode::Fallback),
+        }
+    }
+
+    /// Which labels metrics have by the features that are on.
+    pub fn metric_labels(&self) -> MetricLabels {
+        let has = |name: &str| self.features.iter().any(|feature| feature == name);
+        MetricLabels {
+            alert_names: has("alert-names-in-metrics"),
+            receiver_names: has("receiver-name-in-metrics"),
+            group_keys: has("group-key-in-metrics"),
         }
     }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::alert::{Alert, Fingerprint};
 use crate::data::{Pairs, pairs};
 use crate::dispatch::Notification;
-use crate::notification_log::{LogEntry, Reason};
+use crate::notification_log::{LogEntry, NotificationLog, Reason};
 
 /// A message to one integration, before its templates are rendered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +139,19 @@ impl Letter {
             }
         }
         hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Before it is sent: what has been told since it was decided on, by a late letter or by a peer, where that says it all.
+    /// Else it goes out as of what is known now, so that after a crash the same is told by the same key.
+    pub fn told_meanwhile(&mut self, log: &NotificationLog) -> Option<LogEntry> {
+        if self.alerts.is_empty() {
+            return None;
+        }
+        if let Some(known) = log.told_meanwhile(&self.entry, self.known_at) {
+            return Some(known.clone());
+        }
+        self.known_at = log.get(&self.entry.key).map(|known| known.timestamp);
+        None
     }
 
     /// How many of its alerts fire, and how many are resolved.

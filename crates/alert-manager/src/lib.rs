@@ -22,6 +22,7 @@ pub mod history;
 pub mod import;
 pub mod inhibitor;
 pub mod letter;
+mod link_keys;
 pub mod manager;
 pub mod matchers;
 pub mod metrics;

@@ -19,6 +19,7 @@ use crate::dispatch::{Action, Dispatcher, Event};
 use crate::health::Health;
 use crate::heartbeats::{Heartbeat, Heartbeats};
 use crate::history::{Happening, History, HistoryEvent};
+use crate::link_keys::LinkKeys;
 use crate::matchers::{MatcherMode, show};
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
@@ -58,7 +59,7 @@ pub struct Parts {
     /// The heartbeats that are expected.
     pub heartbeats: Vec<Heartbeat>,
     /// What links are signed with.
-    pub secret: Vec<u8>,
+    pub link_keys: LinkKeys,
     /// The history.
     pub history: History,
     /// The metrics.
@@ -119,7 +120,7 @@ struct Inner {
     busy: Mutex<HashSet<String>>,
     /// Tells that a key is no longer busy.
     released: Notify,
-    secret: Vec<u8>,
+    link_keys: RwLock<LinkKeys>,
     heartbeats: Mutex<Heartbeats>,
     /// Wakes the ticker when a group is due earlier than it thought.
     wake: Notify,
@@ -178,7 +179,7 @@ impl Manager {
             outbox: Mutex::default(),
             busy: Mutex::default(),
             released: Notify::new(),
-            secret: parts.secret,
+            link_keys: RwLock::new(parts.link_keys),
             heartbeats: Mutex::new(heartbeats),
             wake: Notify::new(),
             deliveries: Semaphore::new(DELIVERIES_MAX),
@@ -211,6 +212,16 @@ impl Manager {
     /// The time.
     pub fn now(&self) -> TimestampNs {
         self.0.clock.now_ns()
+    }
+
+    /// The time that only grows, for what is timed.
+    pub fn monotonic(&self) -> Duration {
+        self.0.clock.monotonic()
+    }
+
+    /// The registry of the service's metrics.
+    pub fn registry(&self) -> &telemetry::Registry {
+        self.0.lifecycle.registry()
     }
 
     /// When the manager was made.
@@ -250,7 +261,10 @@ impl Manager {
 
     /// Takes alerts in.
     pub fn receive(&self, alerts: Vec<Alert>) {
+        let (began, count) = (self.0.clock.monotonic(), alerts.len());
         self.step(Event::Alerts(alerts));
+        self.0.metrics.taken_in.add(count as u64);
+        self.0.metrics.taking_in.observe_duration(self.0.clock.monotonic().saturating_sub(began));
     }
 
     fn step(&self, event: Event) {
@@ -293,8 +307,8 @@ impl Manager {
                         },
                     );
                 }
-                Action::Suppressed { reason, alerts, .. } => {
-                    self.0.metrics.suppressed.with(&[reason]).add(alerts as u64);
+                Action::Suppressed { reason, alerts, group_key } => {
+                    self.0.metrics.kept_back(reason, &group_key, alerts as u64);
                 }
                 Action::Limited => self.0.metrics.limited.inc(),
             }

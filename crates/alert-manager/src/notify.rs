@@ -20,6 +20,7 @@ use crate::config::{Integration, IntegrationKind};
 use crate::data::{Data, common};
 use crate::templates::Templates;
 
+mod aws;
 mod discord;
 mod email;
 mod incidentio;
@@ -34,6 +35,7 @@ mod render;
 mod rocketchat;
 pub(crate) mod sigv4;
 mod slack;
+mod smtp_auth;
 mod sns;
 mod telegram;
 mod test_message;
@@ -131,6 +133,8 @@ pub struct Notifier {
     templates: Arc<Templates>,
     /// A token that a provider gave us.
     token: Arc<wechat::Token>,
+    /// Keys that AWS gave us for a role.
+    roles: Arc<aws::RoleCache>,
     /// Attempts at a time.
     permits: Arc<Semaphore>,
 }
@@ -146,6 +150,7 @@ impl Notifier {
             client,
             templates: Arc::clone(templates),
             token: Arc::default(),
+            roles: Arc::default(),
             permits: Arc::new(Semaphore::new(ATTEMPTS_MAX)),
         })
     }
@@ -235,7 +240,7 @@ impl Notifier {
             IntegrationKind::Victorops(config) => victorops::send(config, sender).await,
             IntegrationKind::Pushover(config) => pushover::send(config, sender).await,
             IntegrationKind::Wechat(config) => wechat::send(config, sender, &self.token).await,
-            IntegrationKind::Sns(config) => sns::send(config, sender).await,
+            IntegrationKind::Sns(config) => sns::send(config, sender, &self.roles).await,
             IntegrationKind::Webex(config) => webex::send(config, sender).await,
             IntegrationKind::MsTeams(config) => msteams::send_older(config, sender).await,
             IntegrationKind::Jira(config) => jira::send(config, sender).await,

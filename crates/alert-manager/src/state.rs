@@ -12,12 +12,15 @@ use crate::acks::Ack;
 use crate::alert::Fingerprint;
 use crate::heartbeats::{HEARTBEATS_MAX, Heartbeat};
 use crate::import::Imported;
+use crate::link_keys::{self, LinkKey, LinkKeys};
 use crate::notification_log::LogEntry;
 use crate::outbox::{PARCELS_MAX, Parcel};
 use crate::silences::Silence;
 
 /// The key under which it stands that another one's data has been taken over.
 const TAKEN_OVER: &str = "taken-over";
+/// What the names of peers' link keys begin with.
+const LINK_KEYS_OF_PEERS: &str = "peer-links/";
 
 /// The store; every change is on disk before its call returns. All calls block. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct Changes {
     pub entries: Vec<LogEntry>,
     /// Acknowledgements.
     pub acks: Vec<Ack>,
+    /// What their links are signed with.
+    pub link_keys: Vec<LinkKey>,
     /// Keys of parcels that have arrived by a peer.
     pub arrived: Vec<String>,
 }
@@ -47,7 +52,10 @@ pub struct Changes {
 impl Changes {
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.silences.is_empty() && self.entries.is_empty() && self.acks.is_empty()
+        self.silences.is_empty()
+            && self.entries.is_empty()
+            && self.acks.is_empty()
+            && self.link_keys.is_empty()
     }
 }
 
@@ -132,7 +140,11 @@ impl State {
         for key in &changes.arrived {
             outbox = outbox.remove(key);
         }
-        self.store.write(silences.and(log).and(acks).and(outbox))
+        let mut secrets = self.secrets.batch();
+        for LinkKey { key, seen_at } in &changes.link_keys {
+            secrets = secrets.put(&format!("{LINK_KEYS_OF_PEERS}{key}"), &seen_at.to_string())?;
+        }
+        self.store.write(silences.and(log).and(acks).and(outbox).and(secrets))
     }
 
     /// The acknowledgements.
@@ -192,15 +204,31 @@ impl State {
         self.store.write(silences.and(log).and(done))
     }
 
-    /// What links are signed with; made at the first start.
-    pub fn secret(&self) -> state_store::Result<Vec<u8>> {
+    /// What links are signed with; our own key is made at the first start.
+    pub fn link_keys(&self) -> state_store::Result<LinkKeys> {
         const KEY: &str = "links";
-        if let Some(secret) = self.secrets.get(KEY)? {
-            return Ok(secret.into_bytes());
+        let own = match self.secrets.get(KEY)? {
+            Some(own) => own,
+            None => {
+                let own = link_keys::new_key();
+                self.secrets.put(KEY, &own)?;
+                own
+            }
+        };
+        let stored = self.secrets.scan(LINK_KEYS_OF_PEERS)?.into_iter().filter_map(|(name, seen_at)| {
+            let key = name.strip_prefix(LINK_KEYS_OF_PEERS)?.to_owned();
+            Some(LinkKey { key, seen_at: seen_at.parse().ok()? })
+        });
+        Ok(LinkKeys::new(own, stored.collect()))
+    }
+
+    /// Forgets keys of peers.
+    pub fn forget_link_keys(&self, keys: &[String]) -> state_store::Result<()> {
+        let mut batch = self.secrets.batch();
+        for key in keys {
+            batch = batch.remove(&format!("{LINK_KEYS_OF_PEERS}{key}"));
         }
-        let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
-        self.secrets.put(KEY, &secret)?;
-        Ok(secret.into_bytes())
+        self.store.write(batch)
     }
 
     /// Forgets silences and entries.
@@ -216,9 +244,10 @@ impl State {
         self.store.write(gone.and(entries_gone))
     }
 
-    /// Writes the export that a damaged store is rebuilt from.
-    pub fn export(&self) -> state_store::Result<()> {
-        self.store.export()
+    /// Writes the export that a damaged store is rebuilt from; gives how large it is, where that can be told.
+    pub fn export(&self) -> state_store::Result<Option<u64>> {
+        self.store.export()?;
+        Ok(self.store.export_bytes())
     }
 
     /// Writes the export and refuses further changes.

@@ -1,6 +1,6 @@
 //! A file as a whole.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
 pub(crate) struct Found {
     pub(crate) errors: Vec<ConfigError>,
     pub(crate) warnings: Vec<Warning>,
-    pub(crate) secrets: HashSet<usize>,
+    pub(crate) secrets: HashMap<usize, &'static str>,
 }
 
 impl Shared {

@@ -1,17 +1,16 @@
 //! The tree as YAML text, for endpoints that show the configuration.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_yaml::{Mapping, Number, Value as Yaml};
 
 use crate::scalar::{parse_bool, parse_float, parse_int};
-use crate::secret::MASK;
 use crate::tree::{Raw, Scalar, Value};
 
-/// Writes `raw` with the values of `secrets` masked. The tree's depth is bounded, so this recursion is.
-pub(crate) fn to_yaml(raw: &Raw, secrets: &HashSet<usize>) -> Yaml {
-    if secrets.contains(&raw.id()) && !raw.is_null() {
-        return Yaml::String(MASK.to_owned());
+/// Writes `raw` with the values of `secrets` replaced by their masks. The tree's depth is bounded, so this recursion is.
+pub(crate) fn to_yaml(raw: &Raw, secrets: &HashMap<usize, &'static str>) -> Yaml {
+    if let Some(mask) = secrets.get(&raw.id()).filter(|_| !raw.is_null()) {
+        return Yaml::String((*mask).to_owned());
     }
     match &*raw.value {
         Value::Scalar(scalar) => scalar_to_yaml(scalar),

@@ -13,7 +13,7 @@ use crate::map::Map;
 use crate::place::Place;
 use crate::problem::{ConfigError, Reported};
 use crate::scalar::{parse_bool, parse_float, parse_int};
-use crate::secret::Secret;
+use crate::secret::{MASK, MASK_URL, Secret};
 use crate::suggest::nearest;
 use crate::tree::{Raw, Scalar, Value};
 
@@ -150,7 +150,7 @@ impl Node {
 
     /// A text that must never be shown.
     pub fn secret(&self) -> Result<Secret, Reported> {
-        self.shared.found().secrets.insert(self.raw.id());
+        self.shared.found().secrets.insert(self.raw.id(), MASK);
         // The value must not get into an error's message either.
         self.scalar("a text").map(|scalar| {
             if scalar.is_null() { Secret::default() } else { Secret::new(scalar.text.to_string()) }
@@ -159,7 +159,12 @@ impl Node {
 
     /// Marks the node as secret for [`crate::Document::to_masked_yaml`], whatever it holds.
     pub fn mark_secret(&self) {
-        self.shared.found().secrets.insert(self.raw.id());
+        self.shared.found().secrets.insert(self.raw.id(), MASK);
+    }
+
+    /// Marks the node as a URL that is secret: what is shown in its place can be read as a URL, as older clients do.
+    pub fn mark_secret_url(&self) {
+        self.shared.found().secrets.insert(self.raw.id(), MASK_URL);
     }
 
     /// A path; a relative one is taken from the directory of the file that names it. An empty one stays empty.

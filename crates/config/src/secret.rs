@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 
 /// What is shown in a secret's place.
 pub const MASK: &str = "<secret>";
+/// What is shown instead of a URL that is secret, where clients want to read one.
+pub(crate) const MASK_URL: &str = "http://<secret>";
 
 /// How many bytes a secret's file may have.
 const SECRET_FILE_BYTES_MAX: u64 = 1 << 20;

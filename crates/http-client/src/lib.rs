@@ -20,6 +20,7 @@ pub use config::{
     SecretSource, TlsClientConfig, TlsVersion,
 };
 pub use error::HttpClientError;
+pub use tls::tls_client;
 
 /// What travels in requests and answers, from the `http` crate and `reqwest`.
 pub use reqwest::{

@@ -57,6 +57,14 @@ pub(crate) fn client_config(
     Ok(client)
 }
 
+/// The TLS side of a client of another protocol than HTTP. Blocks, as it reads the files that the settings name.
+///
+/// # Errors
+/// Where they cannot be read or used.
+pub fn tls_client(config: &TlsClientConfig) -> Result<Arc<ClientConfig>, HttpClientError> {
+    client_config(config, &read_materials(config)?, false).map(Arc::new)
+}
+
 fn versions(config: &TlsClientConfig) -> Vec<&'static rustls::SupportedProtocolVersion> {
     let (min, max) =
         (config.min_version.unwrap_or(TlsVersion::Tls12), config.max_version.unwrap_or(TlsVersion::Tls13));

@@ -103,4 +103,4 @@ pub use request::{
 pub use server::Peer;
 pub use site::{OriginPredicate, Site, SiteOptions, not_built};
 pub use status::{code_of_grpc, code_of_http, grpc_code, grpc_status, http_status, text, text_error};
-pub use web_config::WebConfig;
+pub use web_config::{WebConfig, tls_server};

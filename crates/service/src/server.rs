@@ -174,6 +174,9 @@ async fn answer(
     let handler = pattern.as_deref().unwrap_or("other");
     site.requests.with(&[handler, response.status().as_str()]).inc();
     site.took.with(&[handler]).observe_duration(start.elapsed());
+    if let Some(bytes) = axum::body::HttpBody::size_hint(response.body()).exact() {
+        site.sizes.with(&[handler]).observe(bytes as f64);
+    }
     let headers = response.headers_mut();
     for (name, value) in &web.config.headers {
         headers.insert(name.clone(), value.clone());

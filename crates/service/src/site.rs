@@ -96,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) requests: Family<Counter>,
     pub(crate) took: Family<Histogram>,
+    pub(crate) sizes: Family<Histogram>,
     pub(crate) connections: telemetry::Gauge,
 }
 
@@ -120,6 +121,12 @@ impl Site {
             &["handler"],
             &bounds,
         );
+        let sizes = registry.histogram_family(
+            &format!("{prefix}_http_response_size_bytes"),
+            "Histogram of response sizes for HTTP requests whose answer's size is known at its start.",
+            &["handler"],
+            &[100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8],
+        );
         let connections =
             registry.gauge("service_connections", "Open connections to the service's listeners.");
         Ok(Self(Arc::new(Shared {
@@ -129,6 +136,7 @@ impl Site {
             authenticator: Arc::default(),
             requests,
             took,
+            sizes,
             connections,
         })))
     }

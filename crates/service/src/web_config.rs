@@ -90,6 +90,21 @@ impl WebConfig {
     }
 }
 
+/// A `tls_server_config` block of another file, with its certificates read, for a protocol that is not HTTP. Blocks.
+///
+/// # Errors
+/// Where the block is empty, or it or what it names cannot be used.
+pub fn tls_server(node: &Node) -> Result<Arc<ServerConfig>, Reported> {
+    let Some(files) = read_tls(&node.map()?)? else {
+        return Err(node.error("cert_file and key_file (or cert and key) are both needed"));
+    };
+    let config =
+        files.server_config(false).map_err(|error| node.error(crate::failure::error_chain(&error)))?;
+    let mut config = ServerConfig::clone(&config);
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 fn is_bcrypt(hash: &str) -> bool {
     hash.len() == 60 && ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| hash.starts_with(prefix))
 }

@@ -130,6 +130,12 @@ impl StateStore {
         written
     }
 
+    /// How large the export on disk is; none where there is none. Blocks.
+    pub fn export_bytes(&self) -> Option<u64> {
+        let disk = self.0.disk.as_ref()?;
+        disk.fs.file_len(&disk.export_path()).ok()
+    }
+
     /// Writes the export and refuses further changes. Blocks.
     pub fn close(&self) -> Result<()> {
         if self.0.closed.swap(true, Ordering::AcqRel) {

@@ -11,7 +11,9 @@ use model::{TimestampNs, parse_rfc3339_ns};
 use super::posted::{PostedAlert, Read, Reading};
 use super::query::Parameters;
 use super::{Api, error, invalid, shown};
+use crate::alert::Alert;
 use crate::manager::Manager;
+use crate::matchers::MatcherMode;
 use crate::times::ns;
 
 /// Bodies up to this are read at once; longer ones beside the runtime's threads.
@@ -75,18 +77,29 @@ fn receive(manager: &Manager, body: &[u8]) -> Response {
     let resolve_timeout_ns = ns(manager.dispatcher().config().global.resolve_timeout);
     let reading = Reading { now, resolve_timeout_ns, mode: manager.settings().matcher_mode };
     let (mut read, mut errors): (Vec<Read<'_>>, Vec<String>) = (Vec::with_capacity(posted.len()), Vec::new());
+    let metrics = manager.metrics();
+    let by_name = metrics.names_alerts();
     for one in posted {
+        let name = by_name.then(|| one.name().to_owned());
         match one.read(reading) {
-            Ok(one) => read.push(one),
-            Err(reason) => errors.push(reason),
+            Ok(one) => {
+                if let Some(name) = name {
+                    metrics.received(one.status(), &name, 1);
+                }
+                read.push(one);
+            }
+            Err(reason) => {
+                metrics.invalid(name.as_deref().unwrap_or_default());
+                errors.push(reason);
+            }
         }
     }
-    let resolved = read.iter().filter(|one| one.is_resolved()).count();
-    let metrics = manager.metrics();
-    for (status, count) in [("resolved", resolved), ("firing", read.len() - resolved)] {
-        metrics.received.with(&[status, "v2"]).add(count as u64);
+    if !by_name {
+        for status in ["firing", "resolved"] {
+            let count = read.iter().filter(|one| one.status() == status).count();
+            metrics.received(status, "", count as u64);
+        }
     }
-    metrics.invalid.with(&["v2"]).add(errors.len() as u64);
     let known = manager.dispatcher().known(read.iter().map(|one| one.fingerprint));
     let alerts = read.into_iter().zip(&known).map(|(one, known)| one.into_alert(known.as_ref())).collect();
     drop(known);
@@ -96,6 +109,14 @@ fn receive(manager: &Manager, body: &[u8]) -> Response {
     } else {
         error(StatusCode::BAD_REQUEST, errors.join("; "))
     }
+}
+
+/// The alerts of a body that are valid; none where it is not one.
+pub(super) fn read_all(body: &[u8], now: TimestampNs, mode: MatcherMode) -> Option<Vec<Alert>> {
+    let posted: Vec<PostedAlert<'_>> = serde_json::from_slice(body).ok()?;
+    let reading = Reading { now, resolve_timeout_ns: crate::times::seconds(300), mode };
+    let read = |one: PostedAlert<'_>| Some(one.read(reading).ok()?.into_alert(None));
+    Some(posted.into_iter().filter_map(read).collect())
 }
 
 /// A time; Go's zero time means that none is set.

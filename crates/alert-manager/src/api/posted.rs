@@ -102,6 +102,11 @@ pub(super) struct Read<'a> {
 }
 
 impl<'a> PostedAlert<'a> {
+    /// What the alert is called; "" for nothing.
+    pub(super) fn name(&self) -> &str {
+        self.labels.iter().find(|(name, _)| *name == "alertname").map_or("", |(_, value)| value)
+    }
+
     /// Checks an alert.
     pub(super) fn read(self, reading: Reading) -> Result<Read<'a>, String> {
         let Reading { now, resolve_timeout_ns, mode } = reading;
@@ -156,9 +161,9 @@ impl Read<'_> {
         }
     }
 
-    /// Whether it is over.
-    pub(super) fn is_resolved(&self) -> bool {
-        self.ends_at <= self.now
+    /// Whether it is over, as metrics say it.
+    pub(super) fn status(&self) -> &'static str {
+        if self.ends_at <= self.now { "resolved" } else { "firing" }
     }
 }
 

@@ -18,10 +18,15 @@ use crate::times::rfc3339_ms;
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     let parameters = Parameters::of(query.as_deref());
+    let queries = &api.manager.metrics().silence_queries;
     let wanted: Vec<SilenceMatcher> = match parameters.filter(api.manager.settings().matcher_mode) {
         Ok(matchers) => matchers.iter().map(SilenceMatcher::of).collect(),
-        Err(response) => return *response,
+        Err(response) => {
+            queries.refused();
+            return *response;
+        }
     };
+    let (began, mut scanned, mut skipped) = (api.manager.monotonic(), 0, 0);
     let mut states = Vec::new();
     for (name, state) in [
         ("active", SilenceState::Active),
@@ -38,7 +43,12 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> R
         .dispatcher()
         .silences
         .iter()
-        .filter(|silence| states.contains(&silence.state(now)))
+        .inspect(|_| scanned += 1)
+        .filter(|silence| {
+            let is_wanted = states.contains(&silence.state(now));
+            skipped += usize::from(!is_wanted);
+            is_wanted
+        })
         .filter(|silence| wanted.iter().all(|matcher| silence.matchers.contains(matcher)))
         .cloned()
         .collect();
@@ -51,6 +61,7 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> R
         };
         (state, order, silence.id.clone())
     });
+    queries.answered(api.manager.monotonic().saturating_sub(began), scanned, skipped);
     super::json(
         StatusCode::OK,
         &found.iter().map(|silence| silence_json(silence, now)).collect::<Vec<Value>>(),
@@ -160,6 +171,12 @@ pub(super) async fn post(State(api): State<Api>, body: Bytes) -> Response {
         Ok(id) => super::json(StatusCode::OK, &json!({ "silenceID": id })),
         Err(failed) => refused(&failed),
     }
+}
+
+/// A silence that is new and whose form is as it should be.
+pub(super) fn read_one(body: &[u8], now: i64) -> Option<Silence> {
+    let posted: PostedSilence = serde_json::from_slice(body).ok()?;
+    into_silence(PostedSilence { id: None, ..posted }, now).ok()
 }
 
 fn into_silence(posted: PostedSilence, now: i64) -> Result<Silence, Refusal> {

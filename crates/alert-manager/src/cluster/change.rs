@@ -1,4 +1,4 @@
-//! What peers tell one another: silences, notifications that have arrived, acknowledgements.
+//! What peers tell one another: silences, notifications that have arrived, acknowledgements, what links are signed with.
 //!
 //! Protobuf. A change stands for itself, and of two about the same the later one stays (see `merge` of each), so that changes
 //! may come in any order, more than once, or by another way.
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use prost::Message;
 
 use crate::acks::Ack;
+use crate::link_keys::LinkKey;
 use crate::notification_log::LogEntry;
 use crate::silences::{Silence, SilenceMatcher};
 
@@ -23,6 +24,8 @@ pub enum Change {
     Told(LogEntry),
     /// An acknowledgement, as it is now.
     Ack(Ack),
+    /// What a member signs links with. It goes with exchanges of everything only.
+    LinkKey(LinkKey),
 }
 
 /// Why a change is not read.
@@ -106,8 +109,16 @@ struct WireAck {
 }
 
 #[derive(Clone, PartialEq, Message)]
+struct WireLinkKey {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(sfixed64, tag = "2")]
+    seen_at: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
 struct WireChange {
-    #[prost(oneof = "Kind", tags = "1, 2, 3")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4")]
     kind: Option<Kind>,
 }
 
@@ -119,6 +130,8 @@ enum Kind {
     Told(WireEntry),
     #[prost(message, tag = "3")]
     Ack(WireAck),
+    #[prost(message, tag = "4")]
+    LinkKey(WireLinkKey),
 }
 
 impl Change {
@@ -143,6 +156,7 @@ impl Change {
                 expires_at: ack.expires_at,
                 is_withdrawn: ack.is_withdrawn,
             }),
+            Self::LinkKey(LinkKey { key, seen_at }) => Kind::LinkKey(WireLinkKey { key, seen_at }),
         };
         WireChange { kind: Some(kind) }.encode_to_vec()
     }
@@ -171,6 +185,7 @@ impl Change {
                 expires_at: ack.expires_at,
                 is_withdrawn: ack.is_withdrawn,
             }),
+            Kind::LinkKey(WireLinkKey { key, seen_at }) => Self::LinkKey(LinkKey { key, seen_at }),
         })
     }
 
@@ -180,6 +195,7 @@ impl Change {
             Self::Silence(silence) => format!("s{}", silence.id),
             Self::Told(entry) => format!("t{}", entry.key),
             Self::Ack(ack) => format!("a{:016x}", ack.fingerprint),
+            Self::LinkKey(LinkKey { key, .. }) => format!("k{key}"),
         }
     }
 }

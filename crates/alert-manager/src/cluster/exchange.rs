@@ -1,4 +1,4 @@
-//! Exchanges over TCP: everything between two members, and single changes that gossip does not carry.
+//! Exchanges over TCP, or TLS: everything between two members, and single changes that gossip does not carry.
 //!
 //! A connection begins with the cluster's prefix and a byte that says what follows. Changes go as their length (4 bytes,
 //! big-endian) and their bytes; the length 0 ends them. In an exchange the caller goes first.
@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::{BoxError, Lifecycle};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, split};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::change::{CHANGE_BYTES_MAX, Change};
 use super::metrics::{FULL_STATE, GOSSIP};
-use super::{CONNECTIONS_MAX, Cluster, Ledger};
+use super::packets::{self, LINES_MAX, PACKETS};
+use super::{CONNECTIONS_MAX, Cluster, Connection, Ledger};
 
 /// The most changes of one exchange.
 const CHANGES_MAX: usize = 4_000_000;
@@ -33,13 +34,16 @@ pub(super) struct Exchange<L> {
     pub(super) cluster: Cluster,
     pub(super) ledger: L,
     pub(super) lifecycle: Lifecycle,
+    /// Where packets go that come by connections; none where they come by UDP.
+    pub(super) packets: Option<mpsc::Sender<Vec<u8>>>,
 }
 
 impl<L: Ledger> Exchange<L> {
     /// Answers the others.
     pub(super) async fn serve(self, listener: TcpListener) {
         let stopping = self.lifecycle.stopping().clone();
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let lines_max = if self.packets.is_some() { LINES_MAX } else { 0 };
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX + lines_max));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -71,14 +75,19 @@ impl<L: Ledger> Exchange<L> {
     }
 
     async fn answer(&self, stream: TcpStream) -> Result<(), BoxError> {
-        let (reader, writer) = stream.into_split();
+        let stream: Box<dyn Connection> = match &self.cluster.0.tls {
+            Some(tls) => timeout(self.patience(), tls.accept(stream)).await??,
+            None => Box::new(stream),
+        };
+        let (reader, writer) = split(stream);
         let (mut reader, mut writer) = (BufReader::new(reader), BufWriter::new(writer));
         let prefix = self.cluster.0.options.prefix();
         let mut got = vec![0; prefix.len() + 1];
         timeout(self.patience(), reader.read_exact(&mut got)).await??;
-        let wants_all = match got.strip_prefix(prefix.as_slice()) {
-            Some([ALL]) => true,
-            Some([SOME]) => false,
+        let wants_all = match (got.strip_prefix(prefix.as_slice()), &self.packets) {
+            (Some([ALL]), _) => true,
+            (Some([SOME]), _) => false,
+            (Some([PACKETS]), Some(packets)) => return packets::take_in(&mut reader, packets).await,
             _ => return Err("another cluster's, or no member".into()),
         };
         self.read(&mut reader).await?;
@@ -90,8 +99,7 @@ impl<L: Ledger> Exchange<L> {
 
     /// Exchanges everything with another member.
     pub(super) async fn exchange(&self, address: SocketAddr) -> Result<(), BoxError> {
-        let stream = timeout(self.patience(), TcpStream::connect(address)).await??;
-        let (reader, writer) = stream.into_split();
+        let (reader, writer) = split(self.cluster.connect(address).await?);
         let (mut reader, mut writer) = (BufReader::new(reader), BufWriter::new(writer));
         let mut head = self.cluster.0.options.prefix();
         head.push(ALL);
@@ -192,14 +200,15 @@ pub(super) async fn run_large(cluster: Cluster, mut waiting: tokio::sync::mpsc::
 
 async fn send_one(cluster: &Cluster, address: SocketAddr, bytes: &[u8]) -> Result<(), BoxError> {
     let send = async {
-        let mut stream = BufWriter::new(TcpStream::connect(address).await?);
+        let mut stream = BufWriter::new(cluster.connect(address).await?);
         let mut head = cluster.0.options.prefix();
         head.push(SOME);
         stream.write_all(&head).await?;
         write_one(&mut stream, bytes).await?;
         stream.write_u32(0).await?;
         stream.flush().await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        Ok::<(), BoxError>(())
     };
     timeout(cluster.0.options.tcp_timeout, send).await??;
     Ok(())

@@ -7,14 +7,16 @@ use std::time::Duration;
 use foca::{AccumulatingRuntime, BroadcastHandler, Foca, Invalidates, Timer};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::net::UdpSocket;
+use service::Lifecycle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::change::{Change, ChangeReadError};
 use super::exchange;
 use super::metrics::GOSSIP;
+use super::packets::Packets;
 use super::peer::{Peer, PeerCodec};
+use super::pulse::Pulse;
 use super::{Cluster, Command, QUEUE_MAX};
 
 /// Larger changes do not go by gossip: a packet holds two of these.
@@ -27,7 +29,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The task.
 pub(super) struct Gossip {
     cluster: Cluster,
-    udp: UdpSocket,
+    lifecycle: Lifecycle,
+    packets: Packets,
+    pulse: Pulse,
     commands: mpsc::Receiver<Command>,
     merges: mpsc::Sender<Vec<Change>>,
     foca: Foca<Peer, PeerCodec, StdRng, Inbox>,
@@ -35,13 +39,13 @@ pub(super) struct Gossip {
     inbox: mpsc::UnboundedReceiver<Change>,
     timers: BTreeMap<(Duration, u64), Timer<Peer>>,
     timer_no: u64,
-    prefix: Vec<u8>,
 }
 
 impl Gossip {
     pub(super) fn new(
         cluster: Cluster,
-        udp: UdpSocket,
+        lifecycle: Lifecycle,
+        packets: Packets,
         commands: mpsc::Receiver<Command>,
         merges: mpsc::Sender<Vec<Change>>,
     ) -> Self {
@@ -55,9 +59,11 @@ impl Gossip {
             PeerCodec,
             Inbox { seen: Seen::default(), received: sender },
         );
-        let prefix = options.prefix();
+        let pulse = Pulse::new(cluster.0.metrics.clone(), options.probe_interval);
         Self {
-            udp,
+            lifecycle,
+            packets,
+            pulse,
             commands,
             merges,
             foca,
@@ -65,23 +71,19 @@ impl Gossip {
             inbox,
             timers: BTreeMap::new(),
             timer_no: 0,
-            prefix,
             cluster,
         }
     }
 
     pub(super) async fn run(mut self, stopping: CancellationToken) {
-        let mut buf = vec![0; 2048];
         loop {
             let now = self.cluster.0.clock.monotonic();
             let next = self.timers.first_key_value().map_or(SLEEP_MAX, |((at, _), _)| at.saturating_sub(now));
             tokio::select! {
-                received = self.udp.recv_from(&mut buf) => {
-                    // An error is of an earlier packet that did not arrive.
-                    if let Ok((len, _)) = received {
-                        self.take_in(&buf[..len]);
-                    }
-                }
+                received = self.packets.receive() => match received {
+                    Some(packet) => self.take_in(&packet),
+                    None => self.cluster.0.metrics.ignored.inc(),
+                },
                 command = self.commands.recv() => match command {
                     Some(Command::Tell(change)) => self.tell(&change),
                     Some(Command::Announce(address)) => {
@@ -103,6 +105,7 @@ impl Gossip {
 
     fn run_timers(&mut self) {
         let now = self.cluster.0.clock.monotonic();
+        self.pulse.look(now);
         while let Some(entry) = self.timers.first_entry() {
             if entry.key().0 > now {
                 break;
@@ -116,10 +119,7 @@ impl Gossip {
 
     fn take_in(&mut self, packet: &[u8]) {
         let metrics = &self.cluster.0.metrics;
-        let Some(packet) = packet.strip_prefix(self.prefix.as_slice()) else {
-            metrics.ignored.inc();
-            return;
-        };
+        self.pulse.received(packet, self.cluster.0.clock.monotonic());
         metrics.received.with(&[GOSSIP]).inc();
         metrics.received_size.with(&[GOSSIP]).add(packet.len() as u64);
         if let Err(error) = self.foca.handle_data(packet, &mut self.out) {
@@ -156,13 +156,10 @@ impl Gossip {
 
     async fn send(&mut self) {
         let metrics = self.cluster.0.metrics.clone();
-        let mut packet = Vec::new();
         while let Some((peer, data)) = self.out.to_send() {
-            packet.clear();
-            packet.extend_from_slice(&self.prefix);
-            packet.extend_from_slice(&data);
+            self.pulse.sent(&data, self.cluster.0.clock.monotonic());
             // What does not go out is like what gets lost.
-            self.udp.send_to(&packet, peer.address).await.ok();
+            self.packets.send(&self.cluster, &self.lifecycle, peer.address, &data).await;
             metrics.sent.with(&[GOSSIP]).inc();
             metrics.sent_size.with(&[GOSSIP]).add(data.len() as u64);
         }

@@ -8,6 +8,9 @@ pub(super) struct ClusterMetrics {
     pub(super) failed_peers: Gauge,
     pub(super) position: Gauge,
     pub(super) queued: Gauge,
+    pub(super) health_score: Gauge,
+    pub(super) alive: Family<Counter>,
+    pub(super) pings: Family<Histogram>,
     pub(super) peer_info: Family<Gauge>,
     pub(super) joined: Counter,
     pub(super) left: Counter,
@@ -47,7 +50,6 @@ impl ClusterMetrics {
             }
             family
         };
-        gauge("cluster_health_score", "How unwell this member is; 0: well.").set(0.0);
         Self {
             members: gauge("cluster_members", "Members of the cluster, this one included."),
             failed_peers: gauge("cluster_failed_peers", "Members that are lost and tried again."),
@@ -56,6 +58,21 @@ impl ClusterMetrics {
                 "This member's place: it waits so many times for those before it.",
             ),
             queued: gauge("cluster_messages_queued", "Changes that wait to be gossiped."),
+            health_score: gauge(
+                "cluster_health_score",
+                "How many answers to probes were lately missed, less those that came; 0: well.",
+            ),
+            alive: registry.counter_family(
+                "alertmanager_cluster_alive_messages_total",
+                "Packets of other members that have come.",
+                &["peer"],
+            ),
+            pings: registry.histogram_family(
+                "alertmanager_cluster_pings_seconds",
+                "How long answers to probes took.",
+                &["peer"],
+                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
+            ),
             peer_info: registry.gauge_family(
                 "alertmanager_cluster_peer_info",
                 "This member's name.",

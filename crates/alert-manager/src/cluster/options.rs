@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::num::{NonZeroU8, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use service::Failure;
@@ -55,6 +56,8 @@ pub struct ClusterOptions {
     pub reconnect_timeout: Duration,
     /// Goes with every packet; packets with another one are ignored.
     pub label: String,
+    /// The file that says how members encrypt; none: they do not.
+    pub tls_config: Option<PathBuf>,
 }
 
 impl ClusterOptions {
@@ -62,11 +65,6 @@ impl ClusterOptions {
     pub fn from_flags(flags: &ClusterFlags) -> Result<Option<Self>, Failure> {
         if flags.listen_address.is_empty() {
             return Ok(None);
-        }
-        if flags.tls_config.is_some() {
-            return Err(Failure::usage(
-                "--cluster.tls-config: TLS between peers is not built; leave the flag out and let only the peers reach the port",
-            ));
         }
         let name = flags.peer_name.clone().unwrap_or_else(|| format!("{:032X}", rand::random::<u128>()));
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
@@ -110,6 +108,7 @@ impl ClusterOptions {
             reconnect_interval: flags.reconnect_interval,
             reconnect_timeout: flags.reconnect_timeout,
             label: flags.label.clone(),
+            tls_config: flags.tls_config.clone().filter(|path| !path.as_os_str().is_empty()),
         }))
     }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::peer::{NAME_BYTES_MAX, PeerCodec};
 use super::*;
 use crate::acks::{Ack, Acks};
+use crate::link_keys::LinkKey;
 use crate::notification_log::{LogEntry, NotificationLog};
 use crate::silences::{Silence, SilenceMatcher, Silences};
 
@@ -68,6 +69,7 @@ fn change() -> impl Strategy<Value = Change> {
         silence().prop_map(Change::Silence),
         entry().prop_map(Change::Told),
         ack().prop_map(Change::Ack),
+        ("[0-9a-f]{0,5}", any::<i64>()).prop_map(|(key, seen_at)| Change::LinkKey(LinkKey { key, seen_at })),
     ]
 }
 
@@ -112,6 +114,8 @@ fn known(changes: &[Change]) -> Known {
             Change::Silence(silence) => drop(silences.merge(silence)),
             Change::Told(entry) => drop(log.merge(entry)),
             Change::Ack(ack) => drop(acks.merge(ack)),
+            // Noted once a day: when it was last seen depends on who has told.
+            Change::LinkKey(_) => {}
         }
     }
     Known {

@@ -21,8 +21,12 @@ pub struct EmailConfig {
     pub smarthost: String,
     /// The user; none: no authentication.
     pub auth_username: Option<String>,
-    /// The password.
+    /// The password of PLAIN and LOGIN.
     pub auth_password: Option<SecretSource>,
+    /// The secret of CRAM-MD5.
+    pub auth_secret: Option<SecretSource>,
+    /// On whose behalf, for PLAIN.
+    pub auth_identity: Option<String>,
     /// Headers by name as written; templates.
     pub headers: BTreeMap<String, String>,
     /// The HTML part; a template.
@@ -67,9 +71,8 @@ impl EmailConfig {
             return Err(map.error("threading cannot be used with custom References or In-Reply-To headers"));
         }
         let password = fields::secret(map, "auth_password", "auth_password_file")?;
-        // CRAM-MD5 is not spoken; its secret is accepted so that files with all of them load.
-        let _secret = fields::secret(map, "auth_secret", "auth_secret_file")?;
-        let _identity = map.read("auth_identity", Node::string)?;
+        let secret = fields::secret(map, "auth_secret", "auth_secret_file")?;
+        let identity = map.read("auth_identity", Node::string)?;
         Ok(Self {
             to,
             from: from.ok_or_else(|| map.error("no global SMTP from set"))?,
@@ -80,6 +83,8 @@ impl EmailConfig {
                 .or_else(|| defaults.auth_username.clone())
                 .filter(|name| !name.is_empty()),
             auth_password: password.or_else(|| defaults.auth_password.clone()),
+            auth_secret: secret.or_else(|| defaults.auth_secret.clone()),
+            auth_identity: identity.or_else(|| defaults.auth_identity.clone()),
             headers,
             html: fields::template(map, "html", r#"{{ template "email.default.html" . }}"#)?,
             text: fields::template(map, "text", "")?,

@@ -19,7 +19,7 @@ pub struct SnsConfig {
     pub http: HttpClientConfig,
 }
 
-/// Who signs; what is not set comes from `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`.
+/// Who signs; what is not set comes from the environment, then from its profile.
 #[derive(Clone, Debug, Default)]
 pub struct Sigv4Config {
     /// The region.
@@ -28,6 +28,12 @@ pub struct Sigv4Config {
     pub access_key: String,
     /// The key.
     pub secret_key: Option<SecretSource>,
+    /// A profile of the file that `AWS_SHARED_CREDENTIALS_FILE` names, or `~/.aws/credentials`.
+    pub profile: Option<String>,
+    /// A role that is taken on with these keys.
+    pub role_arn: Option<String>,
+    /// What the role's owner wants to be told then.
+    pub external_id: Option<String>,
 }
 
 impl SnsConfig {
@@ -67,8 +73,13 @@ fn read_sigv4(node: &Node) -> Result<Sigv4Config, Reported> {
         region: text("region")?,
         access_key: text("access_key")?,
         secret_key: secret.map(SecretSource::Inline),
+        profile: Some(text("profile")?).filter(|text| !text.is_empty()),
+        role_arn: Some(text("role_arn")?).filter(|text| !text.is_empty()),
+        external_id: Some(text("external_id")?).filter(|text| !text.is_empty()),
     };
-    map.not_built(&["profile", "role_arn", "external_id"])?;
+    if sigv4.external_id.is_some() && sigv4.role_arn.is_none() {
+        return Err(node.error("external_id has a meaning only with role_arn"));
+    }
     map.finish()?;
     if sigv4.access_key.is_empty() != sigv4.secret_key.is_none() {
         return Err(

@@ -30,6 +30,8 @@ impl WebhookConfig {
             return Err(map.error("one of url or url_file must be configured"));
         };
         if let SecretSource::Inline(text) = &url {
+            // The original's amtool of before 0.26 reads it as a URL.
+            map.optional("url").iter().for_each(Node::mark_secret_url);
             crate::templates::check(text.expose()).map_err(|error| map.error(error))?;
         }
         Ok(Self {

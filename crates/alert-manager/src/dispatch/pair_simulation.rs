@@ -68,14 +68,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(seed: u64) -> Self {
-        let config = sim_config();
+    fn new(seed: u64, config: &Arc<Config>) -> Self {
         let node =
-            || Node { dispatcher: fresh(&config), disk: BTreeMap::new(), waiting: Vec::new(), up_at: None };
+            || Node { dispatcher: fresh(config), disk: BTreeMap::new(), waiting: Vec::new(), up_at: None };
         Self {
             rng: SeededRng::new(seed),
             nodes: [node(), node()],
-            config,
+            config: Arc::clone(config),
             second: 0,
             firing: BTreeMap::new(),
             over: BTreeMap::new(),
@@ -230,8 +229,7 @@ impl Pair {
         for Waiting { mut letter, of: (group, flush, position), .. } in due {
             // As the manager does: logged as of when it is told. Within a second the first one goes first.
             letter.entry.timestamp = self.now() + no as i64;
-            let log = &self.nodes[no].dispatcher.log;
-            let entry = match log.told_meanwhile(&letter.entry, letter.known_at).cloned() {
+            let entry = match letter.told_meanwhile(&self.nodes[no].dispatcher.log) {
                 Some(known) => known,
                 None => {
                     self.arrive(no, &letter);
@@ -349,8 +347,9 @@ impl Pair {
 
 #[test]
 fn two_members_tell_once_and_apart_at_least_once() {
+    let config = sim_config();
     run_seeds(|seed| {
-        let mut pair = Pair::new(seed);
+        let mut pair = Pair::new(seed, &config);
         for _ in 0..disturbed_s(seed) {
             pair.step(false);
         }

@@ -83,9 +83,10 @@ impl Manager {
         Ok(true)
     }
 
-    /// The group and time of a link's token, where it is ours.
+    /// The group and time of a link's token, where it is ours or another member's.
     pub fn read_ack_token(&self, token: &str) -> Option<(String, TimestampNs)> {
-        link::read(&self.0.secret, token, self.now())
+        let now = self.now();
+        self.0.link_keys.read().all().find_map(|key| link::read(key, token, now))
     }
 }
 

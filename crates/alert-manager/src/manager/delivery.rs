@@ -12,6 +12,7 @@ use crate::data::{AlertData, Data, Pairs, common};
 use crate::dispatch::{Delivered, Event, Notification};
 use crate::history::Happening;
 use crate::letter::Letter;
+use crate::metrics::Notified;
 use crate::notification_log::LogEntry;
 use crate::notify::{Message, Notifier, NotifyError, Told};
 use crate::outbox::{Lane, Parcel};
@@ -104,11 +105,7 @@ impl Manager {
         letter.entry.timestamp = letter.entry.timestamp.saturating_add(waited_ns);
         letter.entry.expires_at = letter.entry.expires_at.saturating_add(waited_ns);
         let claim = self.claim(&letter.entry.key).await;
-        let mut entry = match letter.alerts.as_slice() {
-            [] => None,
-            // An earlier letter that arrived late may have said the same.
-            _ => self.dispatcher().log.told_meanwhile(&letter.entry, letter.known_at).cloned(),
-        };
+        let mut entry = letter.told_meanwhile(&self.dispatcher().log);
         if entry.is_some() && self.cluster().is_some() {
             self.0.metrics.told_by_peers.inc();
         }
@@ -211,7 +208,7 @@ impl Manager {
 
     /// The message of a letter, its route's labels rendered.
     pub(crate) fn message(&self, letter: &Letter) -> Message {
-        let mut message = message(letter, &self.0.settings.external_url, &self.0.secret);
+        let mut message = message(letter, &self.0.settings.external_url, self.0.link_keys.read().own());
         self.fill_route_labels(&letter.route_labels, &mut message);
         message
     }
@@ -237,13 +234,12 @@ impl Manager {
             }
         };
         let took = self.0.clock.monotonic().saturating_sub(began);
-        self.0.metrics.requests.with(&[kind]).inc();
-        self.0.metrics.latency.with(&[kind]).observe(took.as_secs_f64());
+        let whose = Notified { kind, receiver, group_key: &message.group_key };
+        self.0.metrics.attempted(whose, took, result.is_err());
         let id = (receiver.to_owned(), kind, notifier.integration().idx);
         match &result {
             Ok(_) => self.0.health.succeeded(&id, self.now()),
             Err(error) => {
-                self.0.metrics.requests_failed.with(&[kind]).inc();
                 self.0.health.failed(&id, &error.message, self.now());
             }
         }
@@ -287,10 +283,10 @@ impl Manager {
             return;
         }
         let metrics = &self.0.metrics;
-        metrics.notifications.with(&[kind]).inc();
         let error = outcome.result.as_ref().err();
+        let whose = Notified { kind, receiver: &letter.receiver, group_key: &letter.group_key };
+        metrics.notified(whose, error.map(|error| error.reason));
         if let Some(error) = error {
-            metrics.notifications_failed.with(&[kind, error.reason]).inc();
             tracing::error!(
                 receiver = letter.receiver, integration = kind, attempts = outcome.attempts, error = %error,
                 "notification has not arrived, it stays in the outbox"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Manager;
 use crate::dispatch::Event;
+use crate::metrics::Upkeep;
 use crate::outbox::Lane;
 use crate::silences::SilenceState;
 
@@ -113,26 +114,44 @@ impl Manager {
                 dispatcher.acks.outdated(now),
             )
         };
+        let old_keys = self.0.link_keys.write().forget_old(now);
         let inner = Arc::clone(&self.0);
         let (gone_silences, gone_entries, gone_acks) = (silences.clone(), entries.clone(), acks.clone());
+        let began = self.0.clock.monotonic();
         let work = tokio::task::spawn_blocking(move || {
             if !gone_silences.is_empty() || !gone_entries.is_empty() {
                 inner.state.forget(&gone_silences, &gone_entries)?;
             }
             inner.state.forget_acks(&gone_acks)?;
-            inner.state.export()?;
+            if !old_keys.is_empty() {
+                inner.state.forget_link_keys(&old_keys)?;
+            }
+            let forgotten = inner.clock.monotonic();
+            let snapshot_bytes = inner.state.export()?;
+            let upkeep = Upkeep {
+                gc: forgotten.saturating_sub(began),
+                snapshot: inner.clock.monotonic().saturating_sub(forgotten),
+                snapshot_bytes,
+            };
             if let Err(error) = inner.history.truncate(now) {
                 tracing::error!(error = service::error_chain(&error), "history cannot be truncated");
             }
-            Ok::<(), state_store::Error>(())
+            Ok::<Upkeep, state_store::Error>(upkeep)
         });
-        self.0.metrics.maintenance.inc();
-        self.0.metrics.log_maintenance.inc();
-        if let Ok(Err(error)) = work.await {
-            self.0.metrics.maintenance_errors.inc();
-            self.0.metrics.log_maintenance_errors.inc();
-            tracing::error!(error = service::error_chain(&error), "maintenance failed");
-            return;
+        let metrics = &self.0.metrics;
+        match work.await {
+            Ok(Ok(upkeep)) => {
+                metrics.silences.maintained(upkeep);
+                metrics.log.maintained(upkeep);
+            }
+            Ok(Err(error)) => {
+                metrics.silences.failed();
+                metrics.log.failed();
+                tracing::error!(error = service::error_chain(&error), "maintenance failed");
+                return;
+            }
+            // The service stops.
+            Err(_) => return,
         }
         let mut dispatcher = self.dispatcher();
         dispatcher.silences.forget(&silences);
@@ -165,6 +184,17 @@ impl Manager {
                     count,
                 );
             }
+            let known = dispatcher.silences.iter().count() as f64;
+            for (name, help) in [
+                ("state_size", "Silences in memory, in whatever state."),
+                ("version_index_size", "Silences that are kept with the time of their last change."),
+                ("matcher_index_size", "Silences whose matchers are compiled."),
+            ] {
+                collector.gauge(&format!("alertmanager_silences_{name}"), help, &[], known);
+            }
+            let help = "The most alerts of a name; 0: no limit.";
+            let limit = dispatcher.options().per_alertname_max as f64;
+            collector.gauge("alertmanager_alerts_per_alert_limit", help, &[], limit);
             let acknowledged = dispatcher.acks.list(now).len() as f64;
             let help = "Acknowledgements that are in force.";
             collector.gauge("alertmanager_acknowledgements", help, &[], acknowledged);

@@ -133,7 +133,7 @@ impl Manager {
 
     fn stored(&self, outcome: Result<state_store::Result<()>, tokio::task::JoinError>) {
         if let Ok(Err(error)) = outcome {
-            self.0.metrics.maintenance_errors.inc();
+            self.0.metrics.log.not_stored();
             tracing::error!(error = service::error_chain(&error), "the outbox cannot be stored");
         }
     }

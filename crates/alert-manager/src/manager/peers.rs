@@ -68,6 +68,11 @@ impl Manager {
                         news.acks.push(ack);
                     }
                 }
+                Change::LinkKey(key) => {
+                    if self.0.link_keys.read().is_news(&key, now) {
+                        news.link_keys.push(key);
+                    }
+                }
             }
         }
         drop(dispatcher);
@@ -91,7 +96,8 @@ impl Ledger for Manager {
         let silences = dispatcher.silences.iter().filter(is_kept).cloned().map(Change::Silence);
         let entries = dispatcher.log.iter().filter(|entry| is_valid(entry.expires_at)).cloned();
         let acks = dispatcher.acks.iter().filter(|ack| is_valid(ack.expires_at)).cloned();
-        silences.chain(entries.map(Change::Told)).chain(acks.map(Change::Ack)).collect()
+        let keys = self.0.link_keys.read().shared(now).into_iter().map(Change::LinkKey);
+        silences.chain(entries.map(Change::Told)).chain(acks.map(Change::Ack)).chain(keys).collect()
     }
 
     async fn merge(&self, changes: Vec<Change>) {
@@ -113,6 +119,10 @@ impl Ledger for Manager {
             }
         }
         news.silences.iter().for_each(|silence| self.note_silence(silence));
+        {
+            let (mut keys, now) = (self.0.link_keys.write(), self.now());
+            news.link_keys.into_iter().for_each(|key| keys.merge(key, now));
+        }
         let mut dispatcher = self.dispatcher();
         for silence in news.silences {
             dispatcher.silences.merge(silence);

@@ -2,11 +2,10 @@
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, Identity, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
+use super::smtp_auth::{self, SmtpServer};
 use super::{Message, NotifyError, Render, expose};
 use crate::config::{EmailConfig, ThreadByDate};
 
@@ -20,15 +19,29 @@ pub(super) async fn send(
     render: &Render<'_>,
 ) -> Result<String, NotifyError> {
     let mail = compose(config, message, render)?;
-    let transport = transport(config, message).await?;
-    let sending = tokio::time::timeout(message.timeout, transport.send(mail));
-    let response = sending
-        .await
-        .map_err(|_| NotifyError {
-            reason: "contextDeadlineExceeded",
-            ..NotifyError::passing("the mail server took too long")
-        })?
-        .map_err(|error| NotifyError::passing(service::error_chain(&error)))?;
+    tokio::time::timeout(message.timeout, deliver(config, message, &mail)).await.map_err(|_| NotifyError {
+        reason: "contextDeadlineExceeded",
+        ..NotifyError::passing("the mail server took too long")
+    })?
+}
+
+/// The dialogue with the mail server.
+async fn deliver(
+    config: &EmailConfig,
+    message: &Message,
+    mail: &lettre::Message,
+) -> Result<String, NotifyError> {
+    let failed = |error: lettre::transport::smtp::Error| NotifyError::passing(service::error_chain(&error));
+    let (mut connection, server) = connect(config, message).await?;
+    let hello = ClientId::Domain(config.hello.clone());
+    // Said again, as what was said of mechanisms before the encryption does not count, nor is it shown with its order.
+    let greeting = connection.command(format!("EHLO {hello}\r\n")).await.map_err(failed)?;
+    let greeting: Vec<String> = greeting.message().map(str::to_owned).collect();
+    let told = SmtpServer { host: &server, hello: &greeting };
+    smtp_auth::authenticate(&mut connection, &told, config).await?;
+    let response = connection.send(mail.envelope(), &mail.formatted()).await.map_err(failed)?;
+    // The mail has been taken: how the other side says goodbye does not matter.
+    connection.quit().await.ok();
     let lines: Vec<&str> = response.message().collect();
     Ok(format!("{}: {}", response.code(), lines.join(" ")))
 }
@@ -89,10 +102,12 @@ pub(super) fn compose(
     Ok(mail)
 }
 
-async fn transport(
+/// An encrypted connection, where it is to be one, and the server's name.
+async fn connect(
     config: &EmailConfig,
     message: &Message,
-) -> Result<AsyncSmtpTransport<Tokio1Executor>, NotifyError> {
+) -> Result<(AsyncSmtpConnection, String), NotifyError> {
+    let failed = |error: lettre::transport::smtp::Error| NotifyError::passing(service::error_chain(&error));
     let (host, port) = config
         .smarthost
         .rsplit_once(':')
@@ -100,30 +115,24 @@ async fn transport(
         .ok_or_else(|| NotifyError::permanent("smarthost has no port"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let host = if host.is_empty() { "localhost" } else { host };
-    let implicit = config.force_implicit_tls.unwrap_or(port == IMPLICIT_TLS_PORT);
-    let tls = if implicit {
-        Tls::Wrapper(tls_parameters(config, host).await?)
-    } else if config.require_tls {
-        Tls::Required(tls_parameters(config, host).await?)
-    } else {
-        // As the original: no STARTTLS where it is not required, even if it is offered.
-        Tls::None
-    };
-    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-        .port(port)
-        .hello_name(ClientId::Domain(config.hello.clone()))
-        .timeout(Some(message.timeout))
-        .tls(tls);
-    if let Some(user) = &config.auth_username {
-        let Some(password) = &config.auth_password else {
-            return Err(NotifyError::permanent(
-                "auth_username is set, and neither auth_password nor auth_password_file",
-            ));
-        };
-        let credentials = Credentials::new(user.clone(), expose(password).await?);
-        builder = builder.credentials(credentials).authentication(vec![Mechanism::Plain, Mechanism::Login]);
+    let hello = ClientId::Domain(config.hello.clone());
+    let is_implicit = config.force_implicit_tls.unwrap_or(port == IMPLICIT_TLS_PORT);
+    let first = if is_implicit { Some(tls_parameters(config, host).await?) } else { None };
+    let connecting =
+        AsyncSmtpConnection::connect_tokio1((host, port), Some(message.timeout), &hello, first, None);
+    let mut connection = connecting.await.map_err(failed)?;
+    // As the original: no STARTTLS where it is not required, even if it is offered.
+    if config.require_tls && !is_implicit {
+        if !connection.can_starttls() {
+            return Err(NotifyError::passing(format!(
+                "require_tls is true (the default), but {:?} does not offer STARTTLS",
+                config.smarthost
+            )));
+        }
+        let parameters = tls_parameters(config, host).await?;
+        connection.starttls(parameters, &hello).await.map_err(failed)?;
     }
-    Ok(builder.build())
+    Ok((connection, host.to_owned()))
 }
 
 async fn tls_parameters(config: &EmailConfig, host: &str) -> Result<TlsParameters, NotifyError> {
@@ -135,6 +144,12 @@ async fn tls_parameters(config: &EmailConfig, host: &str) -> Result<TlsParameter
         let certificate = Certificate::from_pem(pem.as_bytes())
             .map_err(|error| NotifyError::permanent(format!("tls_config: ca: {error}")))?;
         builder = builder.add_root_certificate(certificate);
+    }
+    if let (Some(certificate), Some(key)) = (&tls.cert, &tls.key) {
+        let (certificate, key) = (expose(certificate).await?, expose(key).await?);
+        let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes())
+            .map_err(|error| NotifyError::permanent(format!("tls_config: cert: {error}")))?;
+        builder = builder.identify_with(identity);
     }
     builder.build_rustls().map_err(|error| NotifyError::permanent(format!("tls_config: {error}")))
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::times::rfc3339;
 
 /// Who signs.
+#[derive(Clone)]
 pub(super) struct Credentials {
     pub(super) access_key: String,
     pub(super) secret_key: String,

@@ -2,69 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use http_client::{HeaderName, HeaderValue, Request, Url};
+use http_client::Url;
 
-use super::sigv4::{Credentials, Signable, sign};
-use super::{NotifyError, Sender, expose};
+use super::aws::{self, Environment, RoleCache};
+use super::{NotifyError, Sender};
 use crate::config::SnsConfig;
 
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
 /// Text messages to phones are shorter.
 const PHONE_BYTES_MAX: usize = 1600;
 
-pub(super) async fn send(config: &SnsConfig, sender: &Sender<'_>) -> Result<String, NotifyError> {
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let sigv4 = &config.sigv4;
-    let region = match sigv4.region.as_str() {
-        "" => variable("AWS_REGION"),
-        region => region.to_owned(),
-    };
-    if region.is_empty() {
-        return Err(NotifyError::permanent("region not configured in sns.sigv4.region or in AWS_REGION"));
-    }
-    let credentials = match &sigv4.secret_key {
-        Some(secret) => Credentials {
-            access_key: sigv4.access_key.clone(),
-            secret_key: expose(secret).await?,
-            session_token: String::new(),
-        },
-        None => Credentials {
-            access_key: variable("AWS_ACCESS_KEY_ID"),
-            secret_key: variable("AWS_SECRET_ACCESS_KEY"),
-            session_token: variable("AWS_SESSION_TOKEN"),
-        },
-    };
-    if credentials.access_key.is_empty() {
-        return Err(NotifyError::permanent(
-            "no AWS credentials: neither sigv4.access_key nor AWS_ACCESS_KEY_ID",
-        ));
-    }
+pub(super) async fn send(
+    config: &SnsConfig,
+    sender: &Sender<'_>,
+    roles: &RoleCache,
+) -> Result<String, NotifyError> {
+    send_as(config, sender, roles, &aws::environment).await
+}
+
+/// The same in an environment.
+pub(super) async fn send_as(
+    config: &SnsConfig,
+    sender: &Sender<'_>,
+    roles: &RoleCache,
+    variable: Environment<'_>,
+) -> Result<String, NotifyError> {
+    let region = aws::region(&config.sigv4, variable).await?;
+    let credentials = aws::credentials(&config.sigv4, &region, sender, roles, variable).await?;
     let url = match sender.exact(config.texts.get("api_url"))? {
         url if url.is_empty() => format!("https://sns.{region}.amazonaws.com/"),
         url => url,
     };
     let url =
         Url::parse(&url).map_err(|error| NotifyError::permanent(format!("the URL is not valid: {error}")))?;
-    let body = url::form_urlencoded::Serializer::new(String::new())
+    let form = url::form_urlencoded::Serializer::new(String::new())
         .extend_pairs(parameters(config, sender)?)
         .finish();
-    const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
-    let signable = Signable {
-        method: "POST",
-        url: &url,
-        headers: &[("content-type", CONTENT_TYPE)],
-        body: body.as_bytes(),
-        region: &region,
-        service: "sns",
-        now_ns: sender.message.now,
-    };
-    let headers = sign(&signable, &credentials);
-    let mut request = Request::post(url.clone(), sender.timeout(None), CONTENT_TYPE, body);
-    for (name, value) in headers {
-        let value = HeaderValue::from_str(&value)
-            .map_err(|_| NotifyError::permanent("the credentials are no valid header value"))?;
-        request.headers.insert(HeaderName::from_static(name), value);
-    }
+    let request = aws::signed(url, form, (&region, "sns"), &credentials, sender)?;
     sender.post_request(request, &[]).await
 }
 

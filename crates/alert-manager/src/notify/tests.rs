@@ -351,6 +351,71 @@ fn sns_publishes_signed_forms() {
     assert!(!got[0].body.contains(&"z".repeat(1601)));
 }
 
+const ROLE_KEYS: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ROLEKEY</AccessKeyId>\
+    <SecretAccessKey>s</SecretAccessKey><SessionToken>token+/=</SessionToken><Expiration>2023-11-14T23:13:20Z</Expiration>\
+    </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+
+#[test]
+fn sns_signs_as_a_profile_and_as_a_role() {
+    let dir = tempfile::tempdir().unwrap();
+    let credentials = dir.path().join("credentials");
+    std::fs::write(&credentials, "[ops]\naws_access_key_id = PROFILEKEY\naws_secret_access_key = x\n")
+        .unwrap();
+    std::fs::write(dir.path().join("config"), "[profile ops]\nregion = eu-south-1\n").unwrap();
+    let (url, requests) = server(&[(200, ROLE_KEYS), (200, "<ok/>")]);
+    let variable = |name: &str| match name {
+        "AWS_SHARED_CREDENTIALS_FILE" => credentials.display().to_string(),
+        "AWS_CONFIG_FILE" => dir.path().join("config").display().to_string(),
+        "AWS_ENDPOINT_URL_STS" => url.clone(),
+        "AWS_ACCESS_KEY_ID" => "ENVKEY".to_owned(),
+        _ => String::new(),
+    };
+    let publish = |sigv4: &str, times: usize| {
+        let text = format!(
+            "route: {{receiver: r}}\nreceivers: [{{name: r, sns_configs: [{{api_url: '{url}', topic_arn: t, message: m, sigv4: {sigv4}}}]}}]"
+        );
+        let config = Config::parse("am.yml", &text, MatcherMode::Fallback).unwrap();
+        let integration = &config.receivers[0].integrations[0];
+        let IntegrationKind::Sns(sns) = &integration.kind else { panic!("it is SNS") };
+        let client = HttpClient::new(sns.http.clone(), ClientOptions::default()).unwrap();
+        let (templates, message, roles) =
+            (Templates::shipped(), message("firing"), aws::RoleCache::default());
+        let sender = Sender {
+            client: &client,
+            message: &message,
+            render: Render::new(&templates, &message.data),
+            dry: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut outcome = Ok(String::new());
+            for _ in 0..times {
+                outcome = sns::send_as(sns, &sender, &roles, &variable).await;
+            }
+            outcome.map(drop).map_err(|error| error.message)
+        })
+    };
+    // The keys of the profile take on the role; the role's keys publish, twice.
+    assert_eq!(publish("{profile: ops, role_arn: 'arn:aws:iam::1:role/x', external_id: e}", 2), Ok(()));
+    let got: Vec<Got> = requests.try_iter().collect();
+    assert_eq!(
+        got[0].body,
+        "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx&\
+         RoleSessionName=watchbell-alerts&ExternalId=e"
+    );
+    let signed_by = |got: &Got| got.header("authorization").split(',').next().unwrap_or_default().to_owned();
+    let by: Vec<String> = got.iter().map(signed_by).collect();
+    let sns = "AWS4-HMAC-SHA256 Credential=ROLEKEY/20231114/eu-south-1/sns/aws4_request";
+    assert_eq!(by, ["AWS4-HMAC-SHA256 Credential=PROFILEKEY/20231114/eu-south-1/sts/aws4_request", sns, sns]);
+    assert_eq!(got[2].header("x-amz-security-token"), "token+/=");
+    // The environment's keys where no profile is named; a profile that is not there is named.
+    assert_eq!(publish("{region: r}", 1), Ok(()));
+    assert!(signed_by(&requests.try_recv().unwrap()).contains("Credential=ENVKEY/20231114/r/sns/"));
+    let missing = publish("{region: r, profile: nobody}", 1).unwrap_err();
+    assert!(missing.contains("has no profile \"nobody\""), "{missing}");
+    assert!(publish("{profile: nobody}", 1).unwrap_err().contains("region not configured"));
+}
+
 const JIRA: &str = "jira_configs: [{api_url: 'URL/rest/api/2', project: OPS, issue_type: Bug, labels: [x], description: d, resolve_transition: Done,
   reopen_transition: Reopen, reopen_duration: 2h, wont_fix_resolution: 'Won''t Do', summary: {template: s, enable_update: false},
   fields: {customfield_1: {value: '{{ .Status }}', count: '5'}}}]";

@@ -10,7 +10,11 @@ use std::time::{Duration, Instant};
 use receivers::{mail_server, unsteady_webhook, webhook};
 use server::{BINARY, PATIENCE, Server, free_port, get_json, http, http_get, original, wait_for};
 
+mod amtool;
 mod cluster;
+mod differential;
+mod features;
+mod mail;
 mod receivers;
 mod server;
 
@@ -260,6 +264,8 @@ fn real_amtool(server: &Server) {
     run(&["silence", "expire", &id]);
     assert!(run(&["silence", "query", "--expired"]).contains("FromAmtool"));
     assert!(run(&["config", "show"]).contains("receiver: team"));
+    assert!(run(&["config", "routes"]).contains("default-route  receiver: team"));
+    assert_eq!(run(&["config", "routes", "test", "--verify.receivers=team", "alertname=A"]), "team\n");
     assert!(run(&["cluster", "show"]).contains("disabled"));
 }
 

@@ -69,19 +69,42 @@ fn answer_webhook(stream: TcpStream, status: &str, sender: &Sender<serde_json::V
 
 /// A mail server: every mail's text comes out of the channel.
 pub(crate) fn mail_server() -> (u16, Receiver<String>) {
+    mail_server_with("")
+}
+
+/// The same with what it says of itself besides, such as `AUTH PLAIN`; the client's answers to challenges stand before the mail.
+pub(crate) fn mail_server_with(extension: &'static str) -> (u16, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let (sender, receiver) = channel();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let sender = sender.clone();
-            thread::spawn(move || speak_smtp(stream, &sender));
+            thread::spawn(move || speak_smtp(stream, extension, &sender));
         }
     });
     (port, receiver)
 }
 
-fn speak_smtp(stream: TcpStream, sender: &Sender<String>) {
+/// `<1896.697170952@postoffice.reston.mci.net>`, `Username:`, `Password:`
+const CRAM_CHALLENGE: &str = "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+";
+const LOGIN_QUESTIONS: [&str; 2] = ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"];
+
+/// Asks, and notes the answers.
+fn challenge(reader: &mut BufReader<TcpStream>, questions: &[&str], said: &mut String) -> bool {
+    questions.iter().all(|question| {
+        let mut answer = String::new();
+        reader.get_mut().write_all(format!("{question}\r\n").as_bytes()).is_ok()
+            && reader.read_line(&mut answer).is_ok_and(|len| len > 0)
+            && {
+                said.push_str(answer.trim_end());
+                said.push('\n');
+                true
+            }
+    })
+}
+
+fn speak_smtp(stream: TcpStream, extension: &str, sender: &Sender<String>) {
     let mut reader = BufReader::new(stream);
     let say = |reader: &mut BufReader<TcpStream>, text: &str| {
         reader.get_mut().write_all(format!("{text}\r\n").as_bytes()).is_ok()
@@ -89,7 +112,11 @@ fn speak_smtp(stream: TcpStream, sender: &Sender<String>) {
     if !say(&mut reader, "220 test ESMTP") {
         return;
     }
-    let mut line = String::new();
+    let hello = match extension {
+        "" => "250-test\r\n250 8BITMIME".to_owned(),
+        extension => format!("250-test\r\n250-{extension}\r\n250 8BITMIME"),
+    };
+    let (mut line, mut said) = (String::new(), String::new());
     let mut mail: Option<String> = None;
     loop {
         line.clear();
@@ -108,9 +135,22 @@ fn speak_smtp(stream: TcpStream, sender: &Sender<String>) {
             continue;
         }
         let reply = match line.to_ascii_uppercase().split_whitespace().next() {
-            Some("EHLO") => "250-test\r\n250 8BITMIME",
+            Some("EHLO") => &hello,
+            Some("AUTH") => {
+                said.push_str(&line);
+                let upper = line.to_ascii_uppercase();
+                let questions: &[&str] = match () {
+                    () if upper.contains("CRAM-MD5") => &[CRAM_CHALLENGE],
+                    () if upper.contains("LOGIN") => &LOGIN_QUESTIONS,
+                    () => &[],
+                };
+                if !challenge(&mut reader, questions, &mut said) {
+                    return;
+                }
+                "235 welcome"
+            }
             Some("DATA") => {
-                mail = Some(String::new());
+                mail = Some(std::mem::take(&mut said));
                 "354 go on"
             }
             Some("QUIT") => "221 bye",
