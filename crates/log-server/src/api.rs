@@ -7,6 +7,7 @@ mod encode;
 mod labels;
 mod otlp;
 mod params;
+mod permit;
 mod push;
 mod query;
 mod rules;
@@ -23,7 +24,9 @@ use axum::routing::{get, post};
 use crate::server::Server;
 
 pub(crate) use labels::{selector, streams};
-pub(crate) use query::{QueryKind, RangeRequest, RangeResult, checked_range, run_range};
+pub(crate) use query::{
+    QueryKind, RangeRequest, RangeResult, checked_instant, checked_range, run_instant, run_range,
+};
 pub(crate) use tail::{TailFeed, Turn};
 
 /// Paths of the original that are not built yet: they say so.

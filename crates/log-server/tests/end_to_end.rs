@@ -2,6 +2,10 @@
 
 #[path = "end_to_end/kill.rs"]
 mod kill;
+#[path = "end_to_end/limits.rs"]
+mod limits;
+#[path = "end_to_end/otlp.rs"]
+mod otlp;
 #[path = "end_to_end/server.rs"]
 mod server;
 
