@@ -24,11 +24,13 @@ use axum::routing::{get, post};
 
 use crate::server::Server;
 
+pub(crate) use detected::fields_of;
 pub(crate) use labels::{selector, streams};
 pub(crate) use query::{
     QueryKind, RangeRequest, RangeResult, checked_instant, checked_range, run_instant, run_range,
 };
 pub(crate) use tail::{TailFeed, Turn};
+pub(crate) use volume::VolumeGrouping;
 
 /// Paths of the original that are not built yet: they say so.
 const NOT_BUILT: [&str; 27] = [

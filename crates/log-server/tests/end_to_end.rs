@@ -6,6 +6,8 @@ mod kill;
 mod limits;
 #[path = "end_to_end/otlp.rs"]
 mod otlp;
+#[path = "end_to_end/querier.rs"]
+mod querier;
 #[path = "end_to_end/server.rs"]
 mod server;
 

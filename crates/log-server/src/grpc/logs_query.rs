@@ -199,7 +199,7 @@ fn answer(
 ) -> Streamed<QueryResponse> {
     let header = Part::Header(Header { result_type: result_type.into() });
     let trailer = Part::Trailer(Trailer {
-        warnings: warnings(stats),
+        warnings: super::warnings(stats),
         lines_scanned: stats.scan.entries_scanned,
         bytes_scanned: stats.scan.bytes_scanned,
         exec_time_us,
@@ -207,13 +207,6 @@ fn answer(
     let all = std::iter::once(header).chain(parts).chain(std::iter::once(trailer));
     let messages: Vec<_> = all.map(|part| Ok(QueryResponse { part: Some(part) })).collect();
     Box::pin(futures::stream::iter(messages))
-}
-
-fn warnings(stats: &QueryStats) -> Vec<String> {
-    match stats.scan.blocks_damaged {
-        0 => Vec::new(),
-        damaged => vec![format!("{damaged} damaged blocks were left out: lines are missing")],
-    }
 }
 
 fn stream_parts(streams: Vec<ResultStream>) -> Vec<Part> {
