@@ -7,6 +7,8 @@ mod encode;
 mod labels;
 mod otlp;
 mod params;
+mod patterns;
+mod permit;
 mod push;
 mod query;
 mod rules;
@@ -22,14 +24,17 @@ use axum::routing::{get, post};
 
 use crate::server::Server;
 
+pub(crate) use detected::fields_of;
 pub(crate) use labels::{selector, streams};
-pub(crate) use query::{QueryKind, RangeRequest, RangeResult, checked_range, run_range};
+pub(crate) use query::{
+    QueryKind, RangeRequest, RangeResult, checked_instant, checked_range, run_instant, run_range,
+};
 pub(crate) use tail::{TailFeed, Turn};
+pub(crate) use volume::VolumeGrouping;
 
 /// Paths of the original that are not built yet: they say so.
-const NOT_BUILT: [&str; 28] = [
+const NOT_BUILT: [&str; 27] = [
     "/loki/api/v1/index/shards",
-    "/loki/api/v1/patterns",
     "/loki/api/v1/cache/generation_numbers",
     "/config/tenant/v1/limits",
     "/ring",
@@ -73,6 +78,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         .route("/loki/api/v1/index/stats", get(volume::stats).post(volume::stats))
         .route("/loki/api/v1/index/volume", get(volume::volume).post(volume::volume))
         .route("/loki/api/v1/index/volume_range", get(volume::volume_range).post(volume::volume_range))
+        .route("/loki/api/v1/patterns", get(patterns::list).post(patterns::list))
         .route("/loki/api/v1/detected_labels", get(detected::labels).post(detected::labels))
         .route("/loki/api/v1/detected_fields", get(detected::fields).post(detected::fields))
         .route(

@@ -51,6 +51,8 @@ pub struct Options {
     pub web_config: Option<PathBuf>,
     /// Whether lines are synced before the answer.
     pub syncs_always: bool,
+    /// How much segments may take on disk.
+    pub disk_bytes_max: Option<u64>,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
             grpc_listen_address,
             web_config: flags.web_config_file.clone(),
             syncs_always: flags.storage_sync == "always",
+            disk_bytes_max: flags.retention_size.map(|size| size.0).filter(|bytes| *bytes > 0),
             loaded,
             flags: Some(flags),
         })
@@ -129,6 +132,7 @@ impl App {
             foreign_dirs: config.foreign_dirs.clone(),
             flush_age: config.flush_age,
             syncs_always: options.syncs_always,
+            disk_bytes_max: options.disk_bytes_max,
             limits: Arc::clone(&limits),
             fs: Arc::clone(&dependencies.fs),
             clock: Arc::clone(&dependencies.clock),

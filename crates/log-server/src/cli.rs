@@ -1,15 +1,23 @@
-//! Subcommands: a client of a running server, with logcli's flags.
+//! Subcommands: a client of a running server, with logcli's flags, and what needs none.
 
 mod client;
+mod delete;
 mod labels;
+mod local;
 mod output;
 mod query;
+mod series;
 mod tail;
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub use delete::{CancelArgs, CreateArgs, DeleteCommand, ListArgs};
 pub use labels::LabelsArgs;
-pub use query::QueryArgs;
+pub use local::{FmtArgs, InspectArgs};
+pub use query::{InstantArgs, QueryArgs};
+pub use series::{DetectedFieldsArgs, SeriesArgs, StatsArgs, VolumeArgs};
 pub use tail::TailArgs;
 
 /// Which server, and as whom.
@@ -27,6 +35,18 @@ pub struct ServerArgs {
     /// Password for basic authentication
     #[arg(long = "password", env = "LOKI_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
     password: Option<String>,
+    /// Bearer token
+    #[arg(long = "bearer-token", env = "LOKI_BEARER_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    bearer_token: Option<String>,
+    /// File with the bearer token
+    #[arg(long = "bearer-token-file", env = "LOKI_BEARER_TOKEN_FILE", value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+    /// Tags of the query, for the server's log
+    #[arg(long = "query-tags", env = "LOKI_QUERY_TAGS", value_name = "TAGS")]
+    query_tags: Option<String>,
+    /// A further header, NAME=VALUE; may be given several times
+    #[arg(long = "header", value_name = "HEADER")]
+    header: Vec<String>,
     /// Form of the output
     #[arg(long = "output", short = 'o', value_enum, default_value = "default")]
     output: Output,

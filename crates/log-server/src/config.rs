@@ -1,8 +1,10 @@
 //! Loki's configuration file, as far as its keys have a meaning here.
 
+mod blocked_query;
 mod blocks;
 mod keys;
 mod limits;
+mod otlp;
 mod ruler;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,12 @@ use std::time::Duration;
 use config::{ConfigErrors, Document, Map, Node, Reported};
 use model::{parse_duration_ms, parse_go_duration_ns};
 
+pub(crate) use blocked_query::QueryClass;
 pub(crate) use limits::DeletionMode;
 pub use limits::Limits;
+pub(crate) use limits::StreamRate;
+pub(crate) use otlp::AttributeAction;
+pub(crate) use otlp::OtlpConfig;
 pub use ruler::RulerConfig;
 
 /// What a configuration file says.

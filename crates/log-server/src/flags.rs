@@ -37,6 +37,9 @@ pub struct Flags {
     /// When lines are synced to disk: deferred (within 1 s) or always (before the answer)
     #[arg(long = "storage.sync", value_name = "WHEN", value_parser = ["deferred", "always"], default_value = "deferred")]
     pub storage_sync: String,
+    /// What stored lines may take on disk, of all tenants together: beyond it the oldest are deleted; 0 is no limit
+    #[arg(long = "storage.retention.size", value_name = "SIZE", value_parser = size)]
+    pub retention_size: Option<ByteSize>,
     /// Port of HTTP and gRPC
     #[arg(long = "server.http-listen-port", value_name = "PORT")]
     pub http_listen_port: Option<u16>,

@@ -10,8 +10,9 @@ mod validate;
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use log_storage_api::{AppendOutcome, BatchEntry, EntryRejection, LogBatch, LogStore, StreamEntries};
-use model::{ErrorCode, Labels, LogEntry, format_rfc3339_ns};
+use model::{ByteSize, ErrorCode, Labels, LogEntry, format_rfc3339_ns};
 use resources::RequestContext;
 use sys::Clock;
 
@@ -21,7 +22,7 @@ use crate::live::LiveHub;
 use crate::metrics::Metrics;
 
 pub(crate) use decode::{decode_json, from_proto};
-pub(crate) use otlp::{OtlpForm, decode_otlp, otlp_status};
+pub(crate) use otlp::{OtlpForm, otlp_status, otlp_streams, parse_otlp};
 pub(crate) use protobuf::decode_proto;
 pub(crate) use rate::RateLimiter;
 pub(crate) use stream_cache::StreamCache;
@@ -51,6 +52,8 @@ pub(crate) struct PushOutcome {
     pub(crate) messages: Vec<String>,
     /// How many were refused.
     pub(crate) rejected: u64,
+    /// Whether some were refused because their stream came too fast: these may be sent again later.
+    too_fast: bool,
 }
 
 /// Everything that takes lines in.
@@ -79,20 +82,25 @@ impl Ingester {
             ));
         }
         let (lines, bytes) = totals(&streams);
+        if self.is_blocked(ctx, limits, lines)? {
+            return Ok(PushOutcome::default());
+        }
         self.check_rate(ctx, limits, lines, bytes)?;
         let mut outcome = PushOutcome::default();
         let mut batch = LogBatch::default();
-        for mut stream in streams {
-            let entries = stream.entries.len() as u64;
+        for stream in streams {
+            let count = stream.entries.len() as u64;
             match self.known_streams.resolve(&ctx.tenant, limits, &stream.labels)? {
                 Ok(known) => {
-                    validate::enrich(known.level, &mut stream.entries, limits);
-                    let (labels, entries) = (known.labels, stream.entries);
+                    let mut entries = stream.entries;
+                    self.sift(ctx, limits, &known.labels, &mut entries, &mut outcome);
+                    validate::enrich(known.level, &mut entries, limits);
+                    let labels = known.labels;
                     batch.streams.push(StreamEntries { labels, entries, ..StreamEntries::default() });
                 }
                 Err(invalid) => {
-                    self.discard(ctx, invalid.reason, entries);
-                    outcome.reject(entries, invalid.message);
+                    self.discard(ctx, invalid.reason, count);
+                    outcome.reject(count, invalid.message);
                 }
             }
         }
@@ -106,6 +114,63 @@ impl Ingester {
             outcome.rejected += appended.outcome.rejected;
         }
         Ok(outcome)
+    }
+
+    /// Whether the tenant may send nothing now and must not see that; an error where it is told.
+    fn is_blocked(&self, ctx: &RequestContext, limits: &Limits, lines: u64) -> Result<bool, ApiError> {
+        let Some(until) = limits.blocked_until.filter(|until| self.clock.now_ns() < *until) else {
+            return Ok(false);
+        };
+        self.discard(ctx, "blocked_ingestion", lines);
+        let status = StatusCode::from_u16(limits.blocked_status).unwrap_or(StatusCode::FORBIDDEN);
+        if status == StatusCode::OK {
+            return Ok(true);
+        }
+        let until = format_rfc3339_ns(until);
+        let message = format!(
+            "ingestion blocked for user {} until '{until}' with status code '{}'",
+            ctx.tenant,
+            status.as_u16()
+        );
+        Err(ApiError::new(ErrorCode::PermissionDenied, message).with_status(status))
+    }
+
+    /// Takes out what a stream must not have: metadata that the limits refuse, and what comes too fast.
+    fn sift(
+        &self,
+        ctx: &RequestContext,
+        limits: &Limits,
+        labels: &Labels,
+        entries: &mut Vec<BatchEntry<'_>>,
+        outcome: &mut PushOutcome,
+    ) {
+        entries.retain(|entry| match validate::metadata(labels, entry, limits) {
+            Ok(()) => true,
+            Err(invalid) => {
+                self.discard(ctx, invalid.reason, 1);
+                outcome.reject(1, invalid.message);
+                false
+            }
+        });
+        let Some(rate) = limits.stream_rate else { return };
+        let sent = entries.len();
+        let now = self.clock.monotonic();
+        let (count, bytes) = self.rates.thin_out(&ctx.tenant, labels, rate, entries, now);
+        if count == 0 {
+            return;
+        }
+        self.discard(ctx, "per_stream_rate_limit", count);
+        outcome.too_fast = true;
+        outcome.reject(
+            count,
+            format!(
+                "Per stream rate limit exceeded (limit: {}/sec) while attempting to ingest for stream '{labels}' totaling \
+                 {}, consider splitting a stream via additional labels or raise limits_config.per_stream_rate_limit, \
+                 total ignored: {count} out of {sent}",
+                ByteSize(rate.bytes as u64),
+                ByteSize(bytes)
+            ),
+        );
     }
 
     /// Appends a batch, shows it to tails and counts what was refused. Blocks.
@@ -161,7 +226,7 @@ pub(crate) fn validated<'a>(
     limits: &Limits,
 ) -> Result<(Labels, Vec<BatchEntry<'a>>), String> {
     let labels = validate::labels(labels, limits).map_err(|invalid| invalid.message)?;
-    validate::enrich(level::of_labels(&labels), &mut entries, limits);
+    validate::enrich(level::of_labels(&labels, &limits.level_fields), &mut entries, limits);
     Ok((labels, entries))
 }
 
@@ -189,7 +254,8 @@ impl PushOutcome {
         if self.rejected > self.messages.len() as u64 {
             message.push_str(&format!("\ntotal ignored: {}", self.rejected));
         }
-        Err(ApiError::bad_request(message))
+        let code = if self.too_fast { ErrorCode::LimitExceeded } else { ErrorCode::InvalidArgument };
+        Err(ApiError::new(code, message))
     }
 }
 

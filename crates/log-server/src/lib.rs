@@ -11,19 +11,24 @@ mod api;
 mod app;
 mod cli;
 mod config;
+mod entry_queries;
 mod error;
 mod flags;
 mod grpc;
 mod ingest;
 mod live;
 mod metrics;
+mod patterns;
 mod program;
 mod ruler;
 mod server;
 mod tenants;
 
 pub use app::{App, Dependencies, Options};
-pub use cli::{LabelsArgs, Output, QueryArgs, ServerArgs, TailArgs, TimeArgs};
+pub use cli::{
+    CancelArgs, CreateArgs, DeleteCommand, DetectedFieldsArgs, FmtArgs, InspectArgs, InstantArgs, LabelsArgs,
+    ListArgs, Output, QueryArgs, SeriesArgs, ServerArgs, StatsArgs, TailArgs, TimeArgs, VolumeArgs,
+};
 pub use config::{Config, Limits, LoadedConfig, RulerConfig, ServerConfig, load as load_config};
 pub use error::ApiError;
 pub use flags::Flags;

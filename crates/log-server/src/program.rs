@@ -11,7 +11,10 @@ use sys::{RealFs, SystemClock};
 use telemetry::Registry;
 
 use crate::app::{App, Dependencies, Options};
-use crate::cli::{LabelsArgs, QueryArgs, TailArgs};
+use crate::cli::{
+    DeleteCommand, DetectedFieldsArgs, FmtArgs, InspectArgs, InstantArgs, LabelsArgs, QueryArgs, SeriesArgs,
+    StatsArgs, TailArgs, VolumeArgs,
+};
 use crate::config;
 use crate::flags::Flags;
 
@@ -19,7 +22,7 @@ use crate::flags::Flags;
 #[derive(Debug)]
 pub struct LogServer;
 
-/// Subcommands: a client of a running server.
+/// Subcommands: a client of a running server, and tools.
 #[derive(Debug, Subcommand)]
 pub enum LogsCommand {
     /// Run a query
@@ -28,6 +31,26 @@ pub enum LogsCommand {
     Tail(TailArgs),
     /// List the names of labels, or the values of one
     Labels(LabelsArgs),
+    /// Evaluate a metric query at one time
+    InstantQuery(InstantArgs),
+    /// List streams
+    Series(SeriesArgs),
+    /// Show how much streams hold
+    Stats(StatsArgs),
+    /// Show which streams are large
+    Volume(VolumeArgs),
+    /// Show which streams are large, over time
+    #[command(name = "volume_range", alias = "volume-range")]
+    VolumeRange(VolumeArgs),
+    /// Show what fields lines have
+    DetectedFields(DetectedFieldsArgs),
+    /// Delete lines
+    #[command(subcommand)]
+    Delete(DeleteCommand),
+    /// Format the query on standard input
+    Fmt(FmtArgs),
+    /// Look into segment files
+    Inspect(InspectArgs),
 }
 
 impl Program for LogServer {
@@ -73,6 +96,15 @@ impl Program for LogServer {
             LogsCommand::Query(args) => args.run().await,
             LogsCommand::Tail(args) => args.run().await,
             LogsCommand::Labels(args) => args.run().await,
+            LogsCommand::InstantQuery(args) => args.run().await,
+            LogsCommand::Series(args) => args.run().await,
+            LogsCommand::Stats(args) => args.run().await,
+            LogsCommand::Volume(args) => args.run(false).await,
+            LogsCommand::VolumeRange(args) => args.run(true).await,
+            LogsCommand::DetectedFields(args) => args.run().await,
+            LogsCommand::Delete(command) => command.run().await,
+            LogsCommand::Fmt(args) => args.run(),
+            LogsCommand::Inspect(args) => args.run(),
         }
     }
 

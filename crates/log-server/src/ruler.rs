@@ -1,7 +1,8 @@
-//! Rules: groups from files, evaluated at their pace, alerts sent on.
+//! Rules: groups from files, evaluated at their pace, alerts and recorded samples sent on.
 
 mod evaluate;
 mod files;
+mod remote;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use discovery::{ADDRESS_LABEL, DiscoveryConfig, DiscoveryEnv, TargetGroup};
 use http_client::{HostAliases, HttpClientConfig};
 use model::{Labels, TenantId};
 use parking_lot::{Mutex, RwLock};
-use rules::{Evaluation, Group, GroupOptions, GroupSpec, NoSink, TemplateContext, table_link};
+use rules::{Evaluation, Group, GroupOptions, GroupSpec, TemplateContext, table_link};
 use service::{BoxError, Lifecycle};
 use sys::Clock;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::config::RulerConfig;
 
 pub(crate) use evaluate::LogqlEngine;
 pub(crate) use files::{NamespaceFile, load_rules};
+use remote::RemoteSenders;
 
 /// A group with what it needs to be shown.
 #[derive(Debug)]
@@ -37,6 +39,7 @@ pub(crate) struct RunningGroup {
 pub(crate) struct Ruler {
     groups: RwLock<Vec<Arc<RunningGroup>>>,
     sender: AlertSender,
+    remote: RemoteSenders,
     metrics: rules::Metrics,
     clock: Arc<dyn Clock>,
     lifecycle: Lifecycle,
@@ -56,11 +59,12 @@ impl Ruler {
         let env = DiscoveryEnv {
             metrics: discovery::Metrics::register(registry),
             user_agent: format!("watchbell-logs/{}", env!("CARGO_PKG_VERSION")),
-            aliases,
+            aliases: aliases.clone(),
         };
         let options = SenderOptions { queue_capacity: config.queue_capacity, ..SenderOptions::default() };
         Self {
             groups: RwLock::default(),
+            remote: RemoteSenders::new(registry, Arc::clone(&clock), aliases),
             sender: AlertSender::new(options, env, alert_sender::Metrics::register(registry)),
             metrics: rules::Metrics::register(registry, "loki_prometheus"),
             clock,
@@ -77,6 +81,10 @@ impl Ruler {
         files: Vec<NamespaceFile>,
     ) -> Result<(), BoxError> {
         self.sender.apply(alerting(config)).await?;
+        let mut tenants: Vec<TenantId> = files.iter().map(|file| file.tenant.clone()).collect();
+        tenants.sort();
+        tenants.dedup();
+        self.remote.apply(config, &tenants).await?;
         config.external_url.clone_into(&mut self.external_url.write());
         let options = group_options(config);
         let old = std::mem::take(&mut *self.groups.write());
@@ -122,8 +130,9 @@ impl Ruler {
         self.groups.read().clone()
     }
 
-    /// Ends the sender; what waits is sent.
+    /// Ends the senders; what waits is sent.
     pub(crate) async fn stop(&self) {
+        self.remote.stop().await;
         self.sender.stop().await;
     }
 
@@ -137,8 +146,9 @@ impl Ruler {
                 () = tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap_or(0))) => {}
             }
             let (evaluated, engine) = (Arc::clone(&group), Arc::clone(&engine));
+            let mut sink = self.remote.sink(&group.tenant);
             let evaluation = tokio::task::spawn_blocking(move || {
-                evaluated.group.lock().evaluate(slot, &engine, &mut NoSink)
+                evaluated.group.lock().evaluate(slot, &engine, &mut sink)
             });
             match evaluation.await {
                 Ok(evaluation) => self.send(&evaluation),

@@ -2,6 +2,12 @@
 
 #[path = "end_to_end/kill.rs"]
 mod kill;
+#[path = "end_to_end/limits.rs"]
+mod limits;
+#[path = "end_to_end/otlp.rs"]
+mod otlp;
+#[path = "end_to_end/querier.rs"]
+mod querier;
 #[path = "end_to_end/server.rs"]
 mod server;
 
@@ -65,7 +71,7 @@ async fn deleted_lines_are_hidden_until_the_request_is_taken_back() {
     let dir = tempfile::tempdir().expect("a directory");
     let config =
         "auth_enabled: false\ncompactor: {retention_enabled: true, delete_request_store: filesystem}\n";
-    let server = Server::start(dir.path(), config).await;
+    let mut server = Server::start(dir.path(), config).await;
     let at = server.now_ns();
     let pushed = json_push(at, &["GET / 200", "GET /x 404", "POST / 200"]);
     assert_eq!(server.post("/loki/api/v1/push", "application/json", pushed.into()).await.0, 204);
@@ -74,8 +80,7 @@ async fn deleted_lines_are_hidden_until_the_request_is_taken_back() {
         let path = format!("/loki/api/v1/delete?start=1000000000&query={query}");
         server.post(&path, form, Vec::new()).await
     };
-    let not_built = post("%7Bcontainers%3D%22host1/web%22%7D%20%7C%20json").await;
-    assert_eq!(not_built.0, 501, "{}", not_built.1);
+    assert_eq!(post("%7Bcontainers%3D%22host1/web%22%7D%20%7C%20regexp%20%22(%22").await.0, 400);
     assert_eq!(post("sum(").await.0, 400);
     let deleted = post("%7Bcontainers%3D%22host1/web%22%7D%20%7C%3D%20%22GET%22").await;
     assert_eq!(deleted, (204, String::new()));
@@ -89,6 +94,58 @@ async fn deleted_lines_are_hidden_until_the_request_is_taken_back() {
     assert_eq!(server.delete("/loki/api/v1/delete", &[("request_id", "nothing")]).await.0, 404);
     assert_eq!(server.delete("/loki/api/v1/delete", &[("request_id", &id)]).await.0, 204);
     assert_eq!(lines(&server, SELECTOR).await.len(), 3);
+    // By what a parser finds, over a restart.
+    let by_status = "%7Bcontainers%3D%22host1/web%22%7D%20%7C%20pattern%20%22%3C_%3E%20%3C_%3E%20%3Cstatus%3E%22%20%7C%20status%3E%3D400";
+    assert_eq!(post(by_status).await, (204, String::new()));
+    assert_eq!(lines(&server, SELECTOR).await, ["POST / 200", "GET / 200"]);
+    server.kill();
+    server.restart().await;
+    assert_eq!(lines(&server, SELECTOR).await, ["POST / 200", "GET / 200"]);
+}
+
+#[tokio::test]
+async fn patterns_are_what_filters_take() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(dir.path(), "auth_enabled: false\n").await;
+    let at = server.now_ns() - 60_000_000_000;
+    let mut sent = Vec::new();
+    for n in 0..40 {
+        sent.push(format!("level=info user={} took={}ms path=/item/{n}", ["alice", "bob"][n % 2], n * 7));
+        sent.push(format!("level=error cannot reach 10.0.0.{n}: refused"));
+    }
+    let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+    assert_eq!(
+        server.post("/loki/api/v1/push", "application/json", json_push(at, &sent).into()).await.0,
+        204
+    );
+    for flushed in [false, true] {
+        if flushed {
+            server.post("/flush", "", Vec::new()).await;
+        }
+        let answer = server.get_json("/loki/api/v1/patterns", &[("query", SELECTOR), ("step", "1h")]).await;
+        let found: Vec<(&str, &str, u64)> = answer["data"]
+            .as_array()
+            .expect("patterns")
+            .iter()
+            .map(|pattern| {
+                let samples = pattern["samples"].as_array().expect("samples");
+                let count = samples.iter().map(|sample| sample[1].as_u64().expect("a count")).sum();
+                let text = |name: &str| pattern[name].as_str().expect("a text");
+                (text("pattern"), text("level"), count)
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("level=error cannot reach <_>.<_>.<_>.<_>: refused", "error", 40),
+                ("level=info user=<_> took=<_>ms path=/item/<_>", "info", 40),
+            ]
+        );
+        for (pattern, _, count) in found {
+            let query = format!("{SELECTOR} |> \"{pattern}\"");
+            assert_eq!(lines(&server, &query).await.len() as u64, count, "{pattern}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -161,7 +218,6 @@ async fn the_api_answers_as_the_original_does() {
             200,
             r#"{"status":"success","data":"{a=\"b\"} |= \"x\""}"#,
         ),
-        ("/loki/api/v1/patterns", &[("query", SELECTOR)], 501, "/loki/api/v1/patterns is not built yet\n"),
         ("/rules/test/test", &[], 404, "404 page not found\n"),
         ("/alertmanager/api/v2/status", &[], 404, "404 page not found\n"),
         ("/loki/api/v1/rules", &[], 404, "no rule groups found\n"),
@@ -409,6 +465,98 @@ async fn rules_fire_and_are_sent() {
     assert_eq!(sent.expect("alerts")[0]["labels"], json!({ "alertname": "Errors", "severity": "page" }));
     let (status, yaml) = server.get("/loki/api/v1/rules/web.yaml/web", &[]).await;
     assert!(status == 200 && yaml.starts_with("name: web\ninterval: 1s\n"), "{yaml}");
+}
+
+/// Something in a metrics server's place: its address, and the samples that are sent to it with the tenant they are of.
+async fn metrics_server() -> (std::net::SocketAddr, mpsc::UnboundedReceiver<(String, String, f64)>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let take = move |headers: http::HeaderMap, body: axum::body::Bytes| async move {
+        let tenant = headers["x-scope-orgid"].to_str().expect("text").to_owned();
+        let message = snap::raw::Decoder::new().decompress_vec(&body).expect("snappy");
+        let request = wire::prometheus::WriteRequest::decode(message.as_slice()).expect("a write request");
+        for series in request.timeseries {
+            let labels: Vec<String> =
+                series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
+            for sample in series.samples {
+                sender.send((tenant.clone(), labels.join(","), sample.value)).ok();
+            }
+        }
+    };
+    let router = axum::Router::new().route("/api/v1/write", axum::routing::post(take));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, receiver)
+}
+
+#[tokio::test]
+async fn what_rules_record_is_sent_to_a_metrics_server() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let rules = dir.path().join("rules/fake");
+    std::fs::create_dir_all(&rules).expect("a directory");
+    std::fs::write(
+        rules.join("web.yaml"),
+        "groups:\n- name: web\n  interval: 1s\n  rules:\n  - record: web:errors\n    expr: sum by (containers) (count_over_time({containers=\"host1/web\"} |= \"error\" [5m]))\n    labels: {from: logs, drop: me}\n",
+    )
+    .expect("written");
+    let (metrics, mut received) = metrics_server().await;
+    let config = format!(
+        "auth_enabled: false
+ruler:
+  storage: {{type: local, local: {{directory: {}}}}}
+  remote_write:
+    enabled: true
+    clients:
+      main:
+        url: http://{metrics}/api/v1/write
+        queue_config: {{batch_send_deadline: 100ms}}
+        write_relabel_configs: [{{action: labeldrop, regex: drop}}]
+",
+        dir.path().join("rules").display()
+    );
+    let server = Server::start(dir.path(), &config).await;
+    let at = server.now_ns();
+    let pushed = json_push(at, &["an error", "fine", "another error"]);
+    server.post("/loki/api/v1/push", "application/json", pushed.into()).await;
+    let sample = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.expect("in time");
+    assert_eq!(
+        sample,
+        Some(("fake".to_owned(), "__name__=web:errors,containers=host1/web,from=logs".to_owned(), 2.0))
+    );
+}
+
+#[tokio::test]
+async fn subcommands_do_the_work_of_logcli() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "auth_enabled: false\ncompactor: {retention_enabled: true}\n";
+    let server = Server::start(dir.path(), config).await;
+    let at = server.now_ns() - 1_000_000_000;
+    let pushed = json_push(at, &["code=1 error", "code=2"]);
+    server.post("/loki/api/v1/push", "application/json", pushed.into()).await;
+    server.post("/flush", "", Vec::new()).await;
+    let labels = "{containers=\"host1/web\", service_name=\"unknown_service\"}";
+    for (arguments, part) in [
+        (&["series", SELECTOR][..], labels),
+        (&["series", "--analyze-labels", SELECTOR], "containers    1              1"),
+        (&["stats", SELECTOR], "entries: 2"),
+        (&["volume", SELECTOR], "{containers=\"host1/web\"}"),
+        (&["volume_range", "--step", "1h", SELECTOR], "{containers=\"host1/web\"}"),
+        (&["detected-fields", SELECTOR], "label: code"),
+        (&["detected-fields", SELECTOR, "code"], "1\n2\n"),
+        (&["instant-query", "sum(count_over_time({containers=\"host1/web\"}[1h]))"], " 2\n"),
+        (&["delete", "list"], "no delete requests"),
+        (&["delete", "create", "--from", "1000000000", "{containers=\"host1/web\"} |= \"error\""], "created"),
+        (&["delete", "list"], "00000001  received"),
+        (&["query", "--output", "raw", SELECTOR], "code=2\n"),
+        (&["delete", "cancel", "00000001"], "cancelled"),
+        (&["query", "--output", "raw", "--limit", "1", "--forward", SELECTOR], "code=1 error\n"),
+    ] {
+        let text = server.command(arguments).await;
+        assert!(text.contains(part), "{arguments:?}: {text}");
+    }
+    let data = dir.path().join("data");
+    let inspected = server.run(&["inspect", "--verify", "--streams", &data.display().to_string()]).await;
+    assert!(inspected.contains(&format!("{labels}: 2 entries in 1 blocks")), "{inspected}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use log_storage_api::{
     CountBuckets, Direction, LineFilter, LineFilterOp, LogBatch, LogReader, LogScan, LogStorageError,
     LogStore, ScanBatch, ScanSink, SinkFlow, StreamEntries,
 };
-use log_store::{DiskLogStore, FixedLimits, LogLimits, LogStoreOptions};
+use log_store::{DiskLogStore, FixedLimits, LogLimits, LogStoreOptions, NoEntryQueries};
 use model::{Labels, LogEntry, MatchOp, Matcher};
 use resources::RequestContext;
 use sys::{ManualClock, RealFs, Rng, SeededRng};
@@ -124,7 +124,16 @@ fn run(lines: usize, shuffled: bool) {
     let clock = Arc::new(ManualClock::at_ms(START / 1_000_000));
     let open = || {
         let (limits, clock) = (Arc::clone(&limits), Arc::clone(&clock));
-        DiskLogStore::open(dir.path(), LogStoreOptions::default(), limits, Arc::new(RealFs), clock).unwrap().0
+        DiskLogStore::open(
+            dir.path(),
+            LogStoreOptions::default(),
+            limits,
+            Arc::new(NoEntryQueries),
+            Arc::new(RealFs),
+            clock,
+        )
+        .unwrap()
+        .0
     };
     let store = open();
     let ctx = RequestContext::for_tests();

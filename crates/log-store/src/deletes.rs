@@ -2,6 +2,7 @@
 
 mod codec;
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +39,39 @@ pub struct DeleteSpec {
     pub end: TimestampNs,
     /// When entries may be removed for good: until then the request can be taken back.
     pub apply_after: TimestampNs,
+    /// Whether `query` says more than the matchers and filters: then an entry that these take is tested by it.
+    pub tests_query: bool,
+}
+
+/// Makes tests of the queries of delete requests: given by whoever knows their language.
+pub trait EntryQueries: Debug + Send + Sync {
+    /// The test that a query is.
+    ///
+    /// # Errors
+    /// The reason why it is none.
+    fn compile(&self, query: &str) -> std::result::Result<Arc<dyn EntryTest>, String>;
+}
+
+/// Tells which entries a query takes.
+pub trait EntryTest: Debug + Send + Sync {
+    /// Whether an entry of a stream is meant.
+    fn takes(
+        &self,
+        labels: &Labels,
+        timestamp: TimestampNs,
+        line: &str,
+        metadata: &[(String, String)],
+    ) -> bool;
+}
+
+/// For a store whose delete requests consist of matchers and filters alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEntryQueries;
+
+impl EntryQueries for NoEntryQueries {
+    fn compile(&self, _query: &str) -> std::result::Result<Arc<dyn EntryTest>, String> {
+        Err("this store knows no query language".to_owned())
+    }
 }
 
 /// A request as it is kept.
@@ -60,19 +94,29 @@ pub(crate) struct Deletion {
     matchers: Vec<CompiledMatcher>,
     pub(crate) filters: LineFilters,
     metadata: Vec<CompiledMatcher>,
+    test: Option<Arc<dyn EntryTest>>,
 }
 
 /// The requests of a tenant.
-#[derive(Debug, Default)]
-pub(crate) struct Deletions(Mutex<Vec<Arc<Deletion>>>);
+#[derive(Debug)]
+pub(crate) struct Deletions {
+    requests: Mutex<Vec<Arc<Deletion>>>,
+    queries: Arc<dyn EntryQueries>,
+}
 
 impl Deletion {
-    pub(crate) fn new(request: DeleteRequest) -> Result<Self> {
+    fn new(request: DeleteRequest, queries: &dyn EntryQueries) -> Result<Self> {
         let compile = |matchers: &[Matcher]| -> Result<Vec<CompiledMatcher>> {
             let each = matchers.iter().map(|matcher| CompiledMatcher::new(matcher.clone()));
             each.collect::<std::result::Result<_, _>>().map_err(|error| corrupt("a delete request", error))
         };
+        let query = &request.spec.query;
+        // One that is done hides nothing any more.
+        let is_tested = request.spec.tests_query && !request.done;
+        let test = is_tested.then(|| queries.compile(query)).transpose();
+        let test = test.map_err(|reason| corrupt("a delete request", format!("{query}: {reason}")))?;
         Ok(Self {
+            test,
             matchers: compile(&request.spec.matchers)?,
             metadata: compile(&request.spec.metadata_filters)?,
             filters: LineFilters::new(&request.spec.line_filters),
@@ -91,19 +135,39 @@ impl Deletion {
     /// Whether all entries of a matching stream between two times, both included, are meant.
     pub(crate) fn covers(&self, min: TimestampNs, max: TimestampNs) -> bool {
         let spec = &self.request.spec;
-        min >= spec.start && max < spec.end && self.filters.is_empty() && self.metadata.is_empty()
+        min >= spec.start
+            && max < spec.end
+            && self.filters.is_empty()
+            && self.metadata.is_empty()
+            && !spec.tests_query
     }
 
     /// Whether an entry of a matching stream is meant.
-    pub(crate) fn takes(&self, timestamp: TimestampNs, line: &str, metadata: &[(String, String)]) -> bool {
+    pub(crate) fn takes(
+        &self,
+        labels: &Labels,
+        timestamp: TimestampNs,
+        line: &str,
+        metadata: &[(String, String)],
+    ) -> bool {
         let value = |name: &str| metadata.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value);
         (self.request.spec.start..self.request.spec.end).contains(&timestamp)
             && self.metadata.iter().all(|matcher| matcher.matches(value(matcher.name())))
             && self.filters.matches(line)
+            && self.test.as_ref().is_none_or(|test| test.takes(labels, timestamp, line, metadata))
     }
 }
 
 impl Deletions {
+    pub(crate) fn new(queries: Arc<dyn EntryQueries>) -> Self {
+        Self { requests: Mutex::default(), queries }
+    }
+
+    /// Makes a request ready for use.
+    pub(crate) fn ready(&self, request: DeleteRequest) -> Result<Arc<Deletion>> {
+        Deletion::new(request, &*self.queries).map(Arc::new)
+    }
+
     pub(crate) fn load(&self, fs: &dyn Fs, dir: &Path) -> Result<()> {
         let path = dir.join(FILE_NAME);
         let bytes = match fs.read(&path, BYTES_MAX) {
@@ -113,14 +177,13 @@ impl Deletions {
         };
         // Not set aside: without its requests, entries that somebody had deleted would be back.
         let requests = codec::decode(&bytes).map_err(|error| corrupt(path.display().to_string(), error))?;
-        let deletions: Result<Vec<_>> =
-            requests.into_iter().map(|r| Deletion::new(r).map(Arc::new)).collect();
-        *self.0.lock() = deletions?;
+        let deletions: Result<Vec<_>> = requests.into_iter().map(|request| self.ready(request)).collect();
+        *self.requests.lock() = deletions?;
         Ok(())
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Deletion>> {
-        self.0.lock().clone()
+        self.requests.lock().clone()
     }
 
     /// The requests that hide entries of any of the streams.
@@ -130,7 +193,7 @@ impl Deletions {
                 |info: &Arc<StreamInfo>| deletion.touches(&info.labels, TimestampNs::MIN, TimestampNs::MAX);
             !deletion.request.done && streams.iter().any(any)
         };
-        self.0.lock().iter().filter(touches).cloned().collect()
+        self.requests.lock().iter().filter(touches).cloned().collect()
     }
 
     /// Changes the requests, on disk first.
@@ -140,7 +203,7 @@ impl Deletions {
         dir: &Path,
         change: impl FnOnce(&mut Vec<Arc<Deletion>>) -> Result<R>,
     ) -> Result<R> {
-        let mut deletions = self.0.lock();
+        let mut deletions = self.requests.lock();
         let mut changed = deletions.clone();
         let result = change(&mut changed)?;
         let done = changed.iter().filter(|deletion| deletion.request.done).count();

@@ -14,6 +14,7 @@ mod deletes;
 mod error;
 mod fields;
 mod filter;
+mod inspect;
 mod options;
 mod page;
 mod positions;
@@ -25,8 +26,10 @@ mod store;
 mod stream;
 mod tenant;
 
-pub use deletes::{DeleteRequest, DeleteSpec};
+pub use deletes::{DeleteRequest, DeleteSpec, EntryQueries, EntryTest, NoEntryQueries};
+pub use inspect::{SegmentSummary, StreamSummary, SummaryDepth, summarize};
 pub use options::{FixedLimits, LimitsSource, LogLimits, LogStoreOptions, StreamRetention};
+pub use scan::{TemplateCount, TemplateCounts, TemplateQuery};
 pub use store::{DiskLogStore, LogStoreStats, MaintainReport, OpenReport};
 /// When the write-ahead log is synced: part of [`LogStoreOptions`].
 pub use wal::SyncPolicy;

@@ -41,6 +41,8 @@ pub struct LogStoreOptions {
     pub merge_segments_min: usize,
     /// A position in a source that was not advanced for so long is forgotten.
     pub position_retention: Duration,
+    /// Segments of all tenants together take no more than this on disk: over it, the oldest are deleted. `None` is no limit.
+    pub disk_bytes_max: Option<u64>,
 }
 
 impl Default for LogStoreOptions {
@@ -61,6 +63,7 @@ impl Default for LogStoreOptions {
             segment_bytes_max: 256 << 20,
             merge_segments_min: 4,
             position_retention: Duration::from_secs(30 * 24 * 3600),
+            disk_bytes_max: None,
         }
     }
 }

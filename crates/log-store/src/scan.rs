@@ -3,6 +3,7 @@
 mod count;
 mod ordered;
 mod source;
+mod templates;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::fields::FieldLookup;
 use crate::filter::LineFilters;
 use crate::store::DiskLogStore;
 use source::{OpenSource, RowsBatch, Source};
+pub use templates::{TemplateCount, TemplateCounts, TemplateQuery};
 
 /// What to look at and how.
 struct Plan<'a> {

@@ -7,6 +7,7 @@ mod flush;
 mod maintain;
 mod merge;
 mod replay;
+mod shrink;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,10 +27,11 @@ use wal::{ReplayReport, Wal, WalStats};
 
 use crate::block::{BlockEncoders, BlockEnv};
 use crate::checkpoint::Checkpoint;
+use crate::deletes::EntryQueries;
 use crate::error::{Result, io_error, wal_error};
 use crate::options::{LimitsSource, LogStoreOptions, as_ns};
 use crate::segment::SegmentId;
-use crate::tenant::{Tenant, tenant_dir};
+use crate::tenant::{Tenant, TenantEnv, tenant_dir};
 pub use maintain::MaintainReport;
 
 /// A log store in a directory of a file system.
@@ -52,8 +54,8 @@ pub struct DiskLogStore {
     waiting: Mutex<()>,
     has_room: Condvar,
     pub(crate) encoders: BlockEncoders,
-    /// What all blocks share.
-    env: Arc<BlockEnv>,
+    /// What all tenants share.
+    env: TenantEnv,
     /// When the newest entry came, on the monotonic clock in ns.
     newest_arrival_ns: AtomicU64,
     /// When the oldest entry in memory came, on the monotonic clock in ns; `u64::MAX` where there is none.
@@ -148,6 +150,7 @@ impl DiskLogStore {
         dir: &Path,
         options: LogStoreOptions,
         limits: Arc<dyn LimitsSource>,
+        queries: Arc<dyn EntryQueries>,
         fs: Arc<dyn Fs>,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, OpenReport)> {
@@ -161,7 +164,7 @@ impl DiskLogStore {
         })?;
         let (checkpoint, checkpoint_damaged) = Checkpoint::read(&*fs, dir)?;
         let partition_ns = as_ns(options.partition).max(1);
-        let env = Arc::new(BlockEnv::new(options.cache_bytes));
+        let env = TenantEnv { blocks: Arc::new(BlockEnv::new(options.cache_bytes)), queries };
         let mut report = OpenReport { checkpoint_damaged, ..OpenReport::default() };
         let (tenants, last_id) = open_tenants(&*fs, dir, &env, &mut report)?;
         let mut replay = replay::Replay::new(dir, tenants, checkpoint, partition_ns, &env);
@@ -298,7 +301,7 @@ impl DiskLogStore {
 fn open_tenants(
     fs: &dyn Fs,
     dir: &Path,
-    env: &Arc<BlockEnv>,
+    env: &TenantEnv,
     report: &mut OpenReport,
 ) -> Result<(HashMap<TenantId, Arc<Tenant>>, SegmentId)> {
     let root = dir.join("tenants");

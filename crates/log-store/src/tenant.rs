@@ -10,12 +10,20 @@ use parking_lot::{Mutex, RwLock};
 use sys::Fs;
 
 use crate::block::BlockEnv;
-use crate::deletes::Deletions;
+use crate::deletes::{Deletions, EntryQueries};
 use crate::error::{Result, io_error};
 use crate::positions::Positions;
 use crate::registry::StreamRegistry;
 use crate::segment::{OpenError, Segment, SegmentId, id_of};
 use crate::stream::Stream;
+
+/// What all tenants of a store share.
+#[derive(Clone, Debug)]
+pub(crate) struct TenantEnv {
+    pub(crate) blocks: Arc<BlockEnv>,
+    /// What delete requests are tested by.
+    pub(crate) queries: Arc<dyn EntryQueries>,
+}
 
 /// A tenant's part of the store.
 #[derive(Debug)]
@@ -39,15 +47,15 @@ pub(crate) struct TenantFindings {
 }
 
 impl Tenant {
-    pub(crate) fn new(id: TenantId, dir: PathBuf, env: &Arc<BlockEnv>) -> Self {
+    pub(crate) fn new(id: TenantId, dir: PathBuf, env: &TenantEnv) -> Self {
         Self {
             id,
             dir,
-            registry: StreamRegistry::new(Arc::clone(env)),
+            registry: StreamRegistry::new(Arc::clone(&env.blocks)),
             streams: RwLock::default(),
             segments: RwLock::new(Arc::new([])),
             positions: Positions::default(),
-            deletes: Deletions::default(),
+            deletes: Deletions::new(Arc::clone(&env.queries)),
             orphans: Mutex::default(),
         }
     }
@@ -57,7 +65,7 @@ impl Tenant {
         fs: &dyn Fs,
         id: TenantId,
         dir: PathBuf,
-        env: &Arc<BlockEnv>,
+        env: &TenantEnv,
     ) -> Result<(Self, TenantFindings)> {
         let tenant = Self::new(id, dir, env);
         let mut findings = TenantFindings::default();

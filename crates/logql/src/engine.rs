@@ -1,13 +1,12 @@
 //! The engine: queries in, answers out.
 
-use log_storage_api::{LineFilter, LogReader};
-use logql_syntax::{Expr, LogExpr, MetricExpr, StageKind};
+use log_storage_api::LogReader;
+use logql_syntax::{Expr, LogExpr, MetricExpr};
 use model::TimestampNs;
 use resources::RequestContext;
 
 use crate::log_query::{EntrySink, LogQuery};
 use crate::metric::{Evaluator, MetricAnswer, Steps, check_metric};
-use crate::pipeline::storage_filter;
 use crate::scan::{QueryStats, ScanPlan};
 use crate::{LogqlError, metric};
 
@@ -92,24 +91,6 @@ pub fn check(expr: &Expr) -> Result<(), LogqlError> {
     }
 }
 
-/// The line filters of an expression that has nothing else behind its selector; `None` where there is more, or where a filter
-/// cannot be applied to the line's text alone.
-pub fn line_filters_alone(log: &LogExpr) -> Result<Option<Vec<LineFilter>>, LogqlError> {
-    let mut filters = Vec::with_capacity(log.stages.len());
-    for stage in &log.stages {
-        let StageKind::LineFilter(filter) = &stage.kind else { return Ok(None) };
-        let Some(filter) = storage_filter(filter)? else { return Ok(None) };
-        filters.push(filter);
-    }
-    Ok(Some(filters))
-}
-
 pub(crate) fn check_log(log: &LogExpr) -> Result<(), LogqlError> {
-    // The plan asks the context for enforced matchers only, which are none of the query's.
-    let ctx = RequestContext::internal(
-        resources::CpuClass::Query,
-        resources::CpuPools::inline(),
-        resources::MemoryBudget::unlimited("check"),
-    );
-    ScanPlan::new(&ctx, log, 0).map(drop)
+    ScanPlan::unbound(log, 0).map(drop)
 }

@@ -11,6 +11,7 @@
 
 mod convert;
 mod engine;
+mod entry_query;
 mod error;
 mod fields;
 mod line_labels;
@@ -21,7 +22,8 @@ mod scan;
 mod selector;
 mod series_table;
 
-pub use engine::{Engine, EngineLimits, check, line_filters_alone};
+pub use engine::{Engine, EngineLimits, check};
+pub use entry_query::EntryQuery;
 pub use error::LogqlError;
 pub use log_query::{
     EntrySink, LogQuery, MatchedEntry, ResultEntry, ResultStream, StreamCollector, TailFilter,

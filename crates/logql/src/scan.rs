@@ -54,10 +54,16 @@ pub(crate) struct ScanPlan {
 }
 
 impl ScanPlan {
-    /// Cuts an expression: line filters go to the store as long as no stage before them changes the line.
+    /// Cuts an expression for a request: what it may see is part of the matchers.
     pub(crate) fn new(ctx: &RequestContext, log: &LogExpr, now: TimestampNs) -> Result<Self, LogqlError> {
-        let mut matchers = compile_selector(&log.matchers)?;
-        matchers.extend(compile_matchers(&ctx.enforced_matchers)?);
+        let mut plan = Self::unbound(log, now)?;
+        plan.matchers.extend(compile_matchers(&ctx.enforced_matchers)?);
+        Ok(plan)
+    }
+
+    /// Cuts an expression: line filters go to the store as long as no stage before them changes the line.
+    pub(crate) fn unbound(log: &LogExpr, now: TimestampNs) -> Result<Self, LogqlError> {
+        let matchers = compile_selector(&log.matchers)?;
         let mut line_filters = Vec::new();
         let mut left = Vec::new();
         let mut line_is_stored = true;

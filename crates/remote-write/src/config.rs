@@ -118,7 +118,11 @@ impl RemoteWriteConfig {
         Ok(configs)
     }
 
-    fn read(node: &Node, scheme: NameScheme) -> Result<Self, Reported> {
+    /// Reads one entry.
+    ///
+    /// # Errors
+    /// Where a key is wrong or unknown.
+    pub fn read(node: &Node, scheme: NameScheme) -> Result<Self, Reported> {
         if node.is_null() {
             return Err(node.error("empty or null remote write config section"));
         }

@@ -36,7 +36,7 @@ generated!(
     "watchbell.logs.v1.rs"
 );
 generated!(
-    /// `logproto`: Loki's push protocol.
+    /// `logproto`: Loki's push protocol, and what its parts ask of each other.
     loki,
     "logproto.rs"
 );
@@ -50,3 +50,43 @@ generated!(
     prometheus,
     "prometheus.rs"
 );
+
+/// `opentelemetry.proto`: what OpenTelemetry's collectors and libraries send. The modules are those of the packages, as the
+/// generated code refers to them by their place.
+pub(crate) mod opentelemetry {
+    /// What all signals share.
+    pub(crate) mod common {
+        generated!(
+            /// Values and attributes.
+            v1,
+            "opentelemetry.proto.common.v1.rs"
+        );
+    }
+    /// What records come from.
+    pub(crate) mod resource {
+        generated!(
+            /// Resources.
+            v1,
+            "opentelemetry.proto.resource.v1.rs"
+        );
+    }
+    /// Logs.
+    pub(crate) mod logs {
+        generated!(
+            /// Records.
+            v1,
+            "opentelemetry.proto.logs.v1.rs"
+        );
+    }
+    /// How records are handed over.
+    pub(crate) mod collector {
+        /// Logs.
+        pub(crate) mod logs {
+            generated!(
+                /// The service.
+                v1,
+                "opentelemetry.proto.collector.logs.v1.rs"
+            );
+        }
+    }
+}

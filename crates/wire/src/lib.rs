@@ -5,6 +5,8 @@
 
 mod alerts;
 mod generated;
+pub mod otlp;
+pub mod rpc;
 
 pub use alerts::PostableAlert;
 pub use generated::{delivery, health, logs, loki, metrics, prometheus};

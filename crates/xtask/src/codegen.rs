@@ -11,9 +11,11 @@ pub(crate) fn run(_root: &Path) -> anyhow::Result<()> {
 
 #[cfg(feature = "codegen")]
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    const FILES: [&str; 6] = [
+    const FILES: [&str; 8] = [
         "grpc/health/v1/health.proto",
         "loki/push.proto",
+        "loki/querier.proto",
+        "opentelemetry/proto/collector/logs/v1/logs_service.proto",
         "prometheus/remote.proto",
         "watchbell/delivery/v1/delivery.proto",
         "watchbell/logs/v1/query.proto",

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use log_store::{DeleteRequest, DeleteSpec};
+use logql::EntryQuery;
 use model::{ErrorCode, TimestampNs, parse_rfc3339_ns};
 use serde_json::{Value, json};
 
@@ -26,11 +27,8 @@ pub(super) async fn create(State(server): State<Arc<Server>>, call: Call) -> Res
     if log.matchers.is_empty() {
         return Err(ApiError::bad_request("a selector with at least one matcher is needed"));
     }
-    let line_filters = logql::line_filters_alone(&log)?.ok_or_else(|| {
-        let message = "deletes by label filters, parsers and addresses are not built yet: use line filters";
-        ApiError::new(ErrorCode::Unimplemented, message)
-    })?;
     let now = server.now_ns();
+    let compiled = EntryQuery::new(&log, now)?;
     let start = time(&call, "start")?.ok_or_else(|| ApiError::bad_request("start time not set"))?;
     let end = time(&call, "end")?.unwrap_or(now);
     if end > now {
@@ -46,11 +44,12 @@ pub(super) async fn create(State(server): State<Arc<Server>>, call: Call) -> Res
     let spec = DeleteSpec {
         query: query.to_owned(),
         matchers: log.matchers,
-        line_filters,
+        line_filters: compiled.line_filters().to_vec(),
         metadata_filters: Vec::new(),
         start,
         end: end.saturating_add(1),
         apply_after,
+        tests_query: !compiled.is_line_filters_alone(),
     };
     let tenant = call.scope.context.tenant.clone();
     blocking(move || Ok(server.store.request_delete(&tenant, spec)?)).await?;

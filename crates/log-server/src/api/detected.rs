@@ -11,6 +11,7 @@ use logql_syntax::{LogExpr, Span, Stage, StageKind};
 use model::{TimestampNs, parse_go_duration_ns};
 use resources::RequestContext;
 use serde_json::json;
+use service::RequestScope;
 
 use super::call::Call;
 use super::encode;
@@ -44,10 +45,26 @@ pub(super) async fn labels(State(server): State<Arc<Server>>, call: Call) -> Res
 
 /// What was seen of a field.
 #[derive(Debug, Default)]
-struct Field {
+pub(crate) struct Field {
     values: BTreeSet<String>,
     /// The parsers that find it; none for structured metadata.
     parsers: BTreeSet<&'static str>,
+}
+
+impl Field {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &String> {
+        self.values.iter()
+    }
+
+    /// The parsers that find it; none for structured metadata.
+    pub(crate) fn parsers(&self) -> impl Iterator<Item = &'static str> {
+        self.parsers.iter().copied()
+    }
+
+    /// The narrowest type that all values have.
+    pub(crate) fn kind(&self) -> &'static str {
+        kind_of(&self.values)
+    }
 }
 
 pub(super) async fn fields(State(server): State<Arc<Server>>, call: Call) -> Result<Response, ApiError> {
@@ -60,7 +77,7 @@ pub(super) async fn fields(State(server): State<Arc<Server>>, call: Call) -> Res
             let parsers = (!field.parsers.is_empty()).then(|| field.parsers.iter().collect::<Vec<_>>());
             json!({
                 "label": name,
-                "type": kind_of(&field.values),
+                "type": field.kind(),
                 "cardinality": field.values.len(),
                 "parsers": parsers,
             })
@@ -87,11 +104,24 @@ fn field_limit(call: &Call) -> Result<usize, ApiError> {
 
 async fn found_fields(server: &Arc<Server>, call: Call) -> Result<BTreeMap<String, Field>, ApiError> {
     let (start, end) = call.params.bounds(server.now_ns())?;
-    let expr = logql_syntax::parse_log(call.query()?)?;
-    let line_limit = call.params.number("line_limit", LINE_LIMIT)?.min(LINE_LIMIT_MAX);
+    let line_limit = call.params.number("line_limit", LINE_LIMIT)?;
+    let query = call.query()?.to_owned();
+    fields_of(server, call.scope, &query, (start, end), line_limit).await
+}
+
+/// The fields of the newest lines of a query.
+pub(crate) async fn fields_of(
+    server: &Arc<Server>,
+    scope: RequestScope,
+    query: &str,
+    range: (TimestampNs, TimestampNs),
+    line_limit: usize,
+) -> Result<BTreeMap<String, Field>, ApiError> {
+    let expr = logql_syntax::parse_log(query)?;
+    let line_limit = line_limit.min(LINE_LIMIT_MAX);
     let store = Arc::clone(&server.ingester.store);
-    let work = move |ctx: &RequestContext| look(ctx, &*store, &expr, (start, end), line_limit);
-    server.run_query(call.scope, work).await
+    let work = move |ctx: &RequestContext| look(ctx, &*store, &expr, range, line_limit);
+    server.run_query(scope, work).await
 }
 
 /// Looks at the newest lines, once with each parser. Blocks.

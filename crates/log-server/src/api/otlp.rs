@@ -13,7 +13,7 @@ use service::{Encoding, decompress};
 
 use super::push::{EXPANDED_SETTING, read_body};
 use crate::error::ApiError;
-use crate::ingest::{OtlpForm, decode_otlp, otlp_status};
+use crate::ingest::{OtlpForm, otlp_status, otlp_streams, parse_otlp};
 use crate::server::{Server, blocking};
 
 pub(super) async fn logs(State(server): State<Arc<Server>>, request: Request) -> Response {
@@ -37,12 +37,12 @@ async fn store(server: Arc<Server>, request: Request) -> Result<(), ApiError> {
             |error: resources::MemoryExceeded| ApiError::new(ErrorCode::LimitExceeded, error.to_string());
         let body = decompress(encoding, body, ByteSize(expanded_max), EXPANDED_SETTING)?;
         let mut memory = ctx.memory.reserve(body.len() as u64).map_err(refused)?;
-        let mut streams = decode_otlp(&body, form, server.now_ns(), &mut memory)?;
-        streams.retain(|stream| !stream.entries.is_empty());
+        let limits = server.limits_of(&ctx.tenant);
+        let request = parse_otlp(&body, form)?;
+        let streams = otlp_streams(request, &limits.otlp, server.now_ns(), &mut memory)?;
         if streams.is_empty() {
             return Ok(None);
         }
-        let limits = server.limits_of(&ctx.tenant);
         server.ingester.push(&ctx, &limits, streams).map(Some)
     })
     .await?;

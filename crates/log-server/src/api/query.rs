@@ -13,6 +13,7 @@ use resources::RequestContext;
 use super::call::Call;
 use super::encode;
 use super::params::Params;
+use super::permit::{check_bytes, permitted};
 use crate::config::Limits;
 use crate::error::ApiError;
 use crate::server::Server;
@@ -30,6 +31,8 @@ pub(crate) struct RangeParams {
     pub(crate) start: TimestampNs,
     pub(crate) end: TimestampNs,
     pub(crate) kind: QueryKind,
+    /// How many bytes the streams may have.
+    pub(crate) bytes_max: Option<u64>,
 }
 
 /// Lines or numbers.
@@ -107,15 +110,10 @@ pub(super) async fn instant(State(server): State<Arc<Server>>, call: Call) -> Re
     limit(&call.params)?;
     direction(&call.params)?;
     let time = call.params.time("time", server.now_ns())?;
-    let Expr::Metric(expr) = parse(call.query()?)? else {
-        return Err(ApiError::bad_request(
-            "log queries are not supported as an instant query type, please change your query to a range query type",
-        ));
-    };
     let limits = server.limits_of(&call.scope.context.tenant);
-    check_ranges(&expr, &limits)?;
+    let expr = checked_instant(call.query()?, &limits)?;
     let (store, engine) = (Arc::clone(&server.ingester.store), server.engine(&limits));
-    let work = move |ctx: &RequestContext| Ok(engine.instant(ctx, &*store, &expr, time)?);
+    let work = move |ctx: &RequestContext| run_instant(ctx, &*store, engine, &expr, time, &limits);
     let (answer, stats) = server.run_query(call.scope, work).await?;
     let took = server.ingester.clock.monotonic().saturating_sub(started);
     server.ingester.metrics.query_seconds.with(&["instant"]).observe(took.as_secs_f64());
@@ -139,6 +137,35 @@ fn direction(params: &Params) -> Result<Direction, ApiError> {
     }
 }
 
+/// Parses a query for one time and checks what it asks for.
+pub(crate) fn checked_instant(query: &str, limits: &Limits) -> Result<MetricExpr, ApiError> {
+    let expr = parse(query)?;
+    permitted(query, &expr, limits)?;
+    let Expr::Metric(expr) = expr else {
+        return Err(ApiError::bad_request(
+            "log queries are not supported as an instant query type, please change your query to a range query type",
+        ));
+    };
+    check_ranges(&expr, limits)?;
+    Ok(expr)
+}
+
+/// Evaluates a query at one time. Blocks.
+pub(crate) fn run_instant(
+    ctx: &RequestContext,
+    reader: &dyn LogReader,
+    engine: Engine,
+    expr: &MetricExpr,
+    time: TimestampNs,
+    limits: &Limits,
+) -> Result<(MetricAnswer, QueryStats), ApiError> {
+    if limits.query_bytes_max.is_some() {
+        let expr = Expr::Metric(expr.clone());
+        check_bytes(ctx, reader, &expr, (time, time), limits.query_bytes_max)?;
+    }
+    Ok(engine.instant(ctx, reader, expr, time)?)
+}
+
 /// Parses a query and checks what it asks for.
 pub(crate) fn checked_range(
     query: &str,
@@ -148,6 +175,7 @@ pub(crate) fn checked_range(
 ) -> Result<RangeParams, ApiError> {
     let RangeRequest { mut start, mut end, .. } = request;
     let expr = parse(query)?;
+    permitted(query, &expr, limits)?;
     if let Some(max) = limits.query_length_max
         && end.saturating_sub(start) > max.as_nanos() as i64
     {
@@ -196,7 +224,7 @@ pub(crate) fn checked_range(
             QueryKind::Metric { expr, step }
         }
     };
-    Ok(RangeParams { start, end, kind })
+    Ok(RangeParams { start, end, kind, bytes_max: limits.query_bytes_max })
 }
 
 fn check_ranges(expr: &MetricExpr, limits: &Limits) -> Result<(), ApiError> {
@@ -217,6 +245,13 @@ pub(crate) fn run_range(
     range: &RangeParams,
     categorizes: bool,
 ) -> Result<(RangeResult, QueryStats), ApiError> {
+    if range.bytes_max.is_some() {
+        let expr = match &range.kind {
+            QueryKind::Log { expr, .. } => Expr::Log(expr.clone()),
+            QueryKind::Metric { expr, .. } => Expr::Metric(expr.clone()),
+        };
+        check_bytes(ctx, reader, &expr, (range.start, range.end), range.bytes_max)?;
+    }
     match &range.kind {
         QueryKind::Metric { expr, step } => {
             let (answer, stats) = engine.range(ctx, reader, expr, (range.start, range.end), *step)?;

@@ -70,7 +70,7 @@ pub(super) async fn drilldown_limits(State(server): State<Arc<Server>>, call: Ca
             "volume_max_series": limits.volume_series_max,
             "retention_period": format!("{}s", limits.retention.map_or(0, |period| period.as_secs())),
         },
-        "pattern_ingester_enabled": false,
+        "pattern_ingester_enabled": true,
         "version": env!("CARGO_PKG_VERSION"),
     });
     encode::json(body.to_string())

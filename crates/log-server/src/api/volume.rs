@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use log_storage_api::StreamStats;
 use logql::{MetricAnswer, Point};
 use model::{ErrorCode, Labels, is_legacy_label_name};
 use resources::RequestContext;
@@ -24,7 +25,7 @@ pub(super) async fn stats(State(server): State<Arc<Server>>, call: Call) -> Resu
     let store = Arc::clone(&server.ingester.store);
     let work = move |ctx: &RequestContext| streams(ctx, &*store, vec![selector], start, end);
     let found = server.run_query(call.scope, work).await?;
-    let sum = |count: fn(&log_storage_api::StreamStats) -> u64| found.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&StreamStats) -> u64| found.iter().map(count).sum::<u64>();
     let body = serde_json::json!({
         "streams": found.len(),
         "chunks": sum(|stats| stats.chunks),
@@ -35,7 +36,7 @@ pub(super) async fn stats(State(server): State<Arc<Server>>, call: Call) -> Resu
 }
 
 /// How volumes are added up.
-struct Grouping {
+pub(crate) struct VolumeGrouping {
     /// The labels that make a series; all of the stream where it is empty.
     labels: Vec<String>,
     /// Whether a series is a label's name instead of values.
@@ -43,27 +44,63 @@ struct Grouping {
     limit: usize,
 }
 
-impl Grouping {
-    fn new(call: &Call, volume_series_max: usize) -> Result<Self, ApiError> {
-        let by_name = match call.params.get("aggregateBy") {
-            None | Some("series") => false,
-            Some("labels") => true,
-            Some(other) => {
+/// The label that stands for a series that is a label's name.
+const NAME_LABEL: &str = "__label__";
+
+impl VolumeGrouping {
+    /// By some labels, or, where none are given, by those that the selector names.
+    pub(crate) fn new(
+        mut labels: Vec<String>,
+        aggregate_by: &str,
+        selection: &str,
+        limit: usize,
+    ) -> Result<Self, ApiError> {
+        let by_name = match aggregate_by {
+            "" | "series" => false,
+            "labels" => true,
+            other => {
                 return Err(ApiError::bad_request(format!("invalid aggregation option '{other}'")));
             }
         };
-        let target = call.params.get("targetLabels").unwrap_or("");
-        let mut labels: Vec<String> =
-            target.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         if let Some(bad) = labels.iter().find(|name| !is_legacy_label_name(name)) {
             return Err(ApiError::bad_request(format!("{bad:?} is no label name")));
         }
         if labels.is_empty() && !by_name {
-            let named = selector(call.params.get("query"))?;
+            let named = selector(Some(selection))?;
             labels = named.iter().map(|matcher| matcher.name().to_owned()).collect();
         }
+        Ok(Self { labels, by_name, limit })
+    }
+
+    fn of_call(call: &Call, volume_series_max: usize) -> Result<Self, ApiError> {
+        let target = call.params.get("targetLabels").unwrap_or("");
+        let labels = target.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
         let limit: usize = call.params.number("limit", LIMIT)?;
-        Ok(Self { labels, by_name, limit: limit.min(volume_series_max.max(1)) })
+        Self::new(
+            labels.collect(),
+            call.params.get("aggregateBy").unwrap_or(""),
+            call.params.get("query").unwrap_or(""),
+            limit.min(volume_series_max.max(1)),
+        )
+    }
+
+    /// The bytes of streams by series, the largest first.
+    pub(crate) fn add_up(&self, found: &[StreamStats]) -> Vec<(Labels, u64)> {
+        let mut volumes: BTreeMap<Labels, u64> = BTreeMap::new();
+        for stats in found {
+            for key in self.keys(&stats.stream.labels) {
+                *volumes.entry(key).or_default() += stats.bytes;
+            }
+        }
+        let mut volumes: Vec<(Labels, u64)> = volumes.into_iter().collect();
+        volumes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        volumes.truncate(self.limit);
+        volumes
+    }
+
+    /// The label's name that a series is, where it is one.
+    pub(crate) fn label_of(series: &Labels) -> Option<&str> {
+        series.get(NAME_LABEL)
     }
 
     /// The series that a stream's bytes count for.
@@ -72,7 +109,7 @@ impl Grouping {
         if self.by_name {
             // The name is what counts: it stands as a label of that name.
             let names = stream.iter().filter(|(name, _)| is_wanted(name));
-            return names.map(|(name, _)| Labels::from_pairs([("__label__", name)])).collect();
+            return names.map(|(name, _)| Labels::from_pairs([(NAME_LABEL, name)])).collect();
         }
         vec![stream.retain(is_wanted)]
     }
@@ -89,24 +126,16 @@ pub(super) async fn volume(State(server): State<Arc<Server>>, call: Call) -> Res
     let limits = server.limits_of(&call.scope.context.tenant);
     check_enabled(limits.volume_enabled)?;
     let (start, end) = call.params.bounds(server.now_ns())?;
-    let grouping = Grouping::new(&call, limits.volume_series_max)?;
+    let grouping = VolumeGrouping::of_call(&call, limits.volume_series_max)?;
     let selector = selector(call.params.get("query"))?;
     let store = Arc::clone(&server.ingester.store);
     let work = move |ctx: &RequestContext| streams(ctx, &*store, vec![selector], start, end);
     let found = server.run_query(call.scope, work).await?;
-    let mut volumes: BTreeMap<Labels, u64> = BTreeMap::new();
-    for stats in &found {
-        for key in grouping.keys(&stats.stream.labels) {
-            *volumes.entry(key).or_default() += stats.bytes;
-        }
-    }
-    let mut volumes: Vec<(Labels, u64)> = volumes.into_iter().collect();
-    volumes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-    volumes.truncate(grouping.limit);
+    let volumes = grouping.add_up(&found);
     let mut body = String::from(r#"{"status":"success","data":{"resultType":"vector","result":["#);
     for (idx, (labels, bytes)) in volumes.iter().enumerate() {
         body.push_str(if idx > 0 { r#",{"metric":"# } else { r#"{"metric":"# });
-        match labels.get("__label__") {
+        match VolumeGrouping::label_of(labels) {
             Some(name) => encode::push_pairs(&mut body, [(name, "")].into_iter()),
             None => encode::push_pairs(&mut body, labels.iter()),
         }
@@ -124,7 +153,7 @@ pub(super) async fn volume_range(
     let limits = server.limits_of(&call.scope.context.tenant);
     check_enabled(limits.volume_enabled)?;
     let (start, end) = call.params.bounds(server.now_ns())?;
-    let grouping = Grouping::new(&call, limits.volume_series_max)?;
+    let grouping = VolumeGrouping::of_call(&call, limits.volume_series_max)?;
     if grouping.by_name {
         let message = "volume_range with aggregateBy=labels is not built yet";
         return Err(ApiError::new(ErrorCode::Unimplemented, message));

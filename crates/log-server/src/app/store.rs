@@ -10,6 +10,7 @@ use sys::{Clock, Fs};
 use telemetry::Registry;
 use tokio::time::MissedTickBehavior;
 
+use crate::entry_queries::LogqlEntryQueries;
 use crate::tenants::TenantLimits;
 
 /// How often acknowledged lines are synced.
@@ -25,6 +26,7 @@ pub(super) struct Opening {
     pub(super) foreign_dirs: Vec<PathBuf>,
     pub(super) flush_age: Option<Duration>,
     pub(super) syncs_always: bool,
+    pub(super) disk_bytes_max: Option<u64>,
     pub(super) limits: Arc<TenantLimits>,
     pub(super) fs: Arc<dyn Fs>,
     pub(super) clock: Arc<dyn Clock>,
@@ -47,9 +49,11 @@ impl Opening {
         if self.syncs_always {
             options.wal.sync = SyncPolicy::Always;
         }
+        options.disk_bytes_max = self.disk_bytes_max;
+        let queries = Arc::new(LogqlEntryQueries);
         let started = self.clock.monotonic();
         let (store, report) =
-            DiskLogStore::open(&self.dir, options, self.limits, self.fs, Arc::clone(&self.clock))
+            DiskLogStore::open(&self.dir, options, self.limits, queries, self.fs, Arc::clone(&self.clock))
                 .map_err(Failure::runtime)?;
         let took_ms = self.clock.monotonic().saturating_sub(started).as_millis() as u64;
         tracing::info!(

@@ -41,7 +41,8 @@ fn one_line(at: i64, labels: &Value, line: &str, output: Output) -> String {
     }
 }
 
-fn label_text(labels: &Value) -> String {
+/// Labels as a selector has them.
+pub(super) fn label_text(labels: &Value) -> String {
     let empty = Map::new();
     let pairs = labels.as_object().unwrap_or(&empty).iter();
     let pairs: Vec<String> =

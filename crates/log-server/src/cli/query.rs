@@ -1,4 +1,4 @@
-//! `query`
+//! `query` and `instant-query`
 
 use clap::{ArgAction, Args};
 use service::Failure;
@@ -27,6 +27,33 @@ pub struct QueryArgs {
     /// LogQL
     #[arg(value_name = "QUERY")]
     query: String,
+}
+
+/// `instant-query`
+#[derive(Args, Clone, Debug)]
+pub struct InstantArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// When, as RFC 3339; now where it is not given
+    #[arg(long = "now", value_name = "TIME")]
+    now: Option<String>,
+    /// LogQL
+    #[arg(value_name = "QUERY")]
+    query: String,
+}
+
+impl InstantArgs {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let mut params = vec![("query", self.query.clone())];
+        params.extend(self.now.clone().map(|time| ("time", time)));
+        let (text, answer) = self.server.get_json("/loki/api/v1/query", &params).await?;
+        let data = &answer["data"];
+        output::print(&match self.server.output {
+            Output::Json => format!("{text}\n"),
+            Output::Jsonl => format!("{data}\n"),
+            Output::Default | Output::Raw => output::points(data),
+        })
+    }
 }
 
 impl QueryArgs {

@@ -8,7 +8,7 @@ use service::Failure;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use super::{Output, ServerArgs, output};
 
@@ -48,17 +48,16 @@ impl TailArgs {
         // The scheme of an http URL can always be changed to ws.
         url.set_scheme(scheme).ok();
         let mut request = url.as_str().into_client_request().map_err(Failure::runtime)?;
-        let mut set = |name: &'static str, value: &str| -> Result<(), Failure> {
-            let value = HeaderValue::from_str(value).map_err(Failure::usage)?;
+        for (name, value) in self.server.headers()? {
+            // The same names and values, of another crate's types.
+            let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(Failure::usage)?;
+            let value = HeaderValue::from_bytes(value.as_bytes()).map_err(Failure::usage)?;
             request.headers_mut().insert(name, value);
-            Ok(())
-        };
-        if let Some(tenant) = self.server.tenant() {
-            set("x-scope-orgid", tenant)?;
         }
         if let Some((user, password)) = self.server.credentials() {
             let token = BASE64_STANDARD.encode(format!("{user}:{password}"));
-            set("authorization", &format!("Basic {token}"))?;
+            let value = HeaderValue::from_str(&format!("Basic {token}")).map_err(Failure::usage)?;
+            request.headers_mut().insert("authorization", value);
         }
         let (mut socket, _) = connect_async(request).await.map_err(Failure::runtime)?;
         while let Some(message) = socket.next().await {

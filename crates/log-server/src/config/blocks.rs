@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use config::{Map, Node, Reported};
 use model::ByteSize;
 
-use super::{Config, Limits, block, duration, keys, positive_duration};
+use super::{Config, Limits, block, duration, keys, otlp, positive_duration};
 
 /// The directory that is made beside the chunks of the original's layout.
 const DATA_DIR_NAME: &str = "watchbell-logs";
@@ -25,6 +25,7 @@ pub(super) fn read(map: &Map, config: &mut Config, limits: &mut Limits) -> Resul
         let size = |node: &Node| node.byte_size().map(|ByteSize(bytes)| bytes);
         distributor.set(&mut config.push_bytes_max, "max_recv_msg_size", size);
         distributor.set(&mut config.push_expanded_bytes_max, "max_decompressed_size", size);
+        otlp::read_defaults(distributor, &mut limits.otlp)?;
         distributor.without_meaning(&keys::DISTRIBUTOR, keys::NO_MEANING);
         Ok(())
     })?;

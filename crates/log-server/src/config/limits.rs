@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Node, Reported};
+use config::{Map, Node, Reported};
 use go_regex::CompiledMatcher;
-use model::ByteSize;
+use model::{ByteSize, TimestampNs, parse_rfc3339_ns};
 
-use super::{duration, keys, positive_duration};
+use super::blocked_query::BlockedQuery;
+use super::otlp::{self, OtlpConfig};
+use super::{block, duration, keys, positive_duration};
 
 /// The limits of a tenant. `None` and 0 are no limit.
 #[derive(Clone, Debug)]
@@ -31,6 +33,28 @@ pub struct Limits {
     pub line_bytes_max: Option<u64>,
     /// Whether longer lines are cut instead of refused.
     pub truncates_lines: bool,
+    /// What a cut line ends with.
+    pub truncation_mark: String,
+    /// Whether entries may have structured metadata.
+    pub allows_metadata: bool,
+    /// The most bytes of an entry's structured metadata, names and values.
+    pub metadata_bytes_max: Option<u64>,
+    /// The most structured metadata of an entry.
+    pub metadata_count_max: Option<usize>,
+    /// Whether an entry of the time of the one before it in its push is moved on by 1 ns.
+    pub increments_duplicates: bool,
+    /// Labels that streams must have.
+    pub enforced_labels: Vec<String>,
+    /// Until when (in ns) all entries are refused.
+    pub blocked_until: Option<TimestampNs>,
+    /// With which HTTP status; 200 where the sender must not see it.
+    pub blocked_status: u16,
+    /// Bytes per second that one stream takes in, on average, and at once; `None` where streams are not bounded by themselves.
+    pub stream_rate: Option<StreamRate>,
+    /// What becomes of the attributes of OpenTelemetry's logs.
+    pub otlp: OtlpConfig,
+    /// Names of labels, metadata and fields that hold a level.
+    pub level_fields: Vec<String>,
     /// Labels whose value becomes `service_name` where that is missing.
     pub service_name_labels: Vec<String>,
     /// Whether `detected_level` is added to the structured metadata.
@@ -57,12 +81,31 @@ pub struct Limits {
     pub volume_enabled: bool,
     /// How many series a volume answers.
     pub volume_series_max: usize,
+    /// Labels that each selector has to name.
+    pub required_labels: Vec<String>,
+    /// How many matchers each selector has to have.
+    pub matchers_min: usize,
+    /// How many matchers a selector may have.
+    pub matchers_max: usize,
+    /// How many bytes of lines the streams of a query may have.
+    pub query_bytes_max: Option<u64>,
+    /// Queries that are refused.
+    pub blocked_queries: Vec<BlockedQuery>,
     /// What becomes of lines that somebody deletes.
     pub deletion_mode: DeletionMode,
     /// How long entries are kept; `None` for ever.
     pub retention: Option<Duration>,
     /// How long entries of some streams are kept.
     pub stream_retention: Vec<StreamRetentionLimit>,
+}
+
+/// How fast one stream may come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StreamRate {
+    /// Bytes per second, on average.
+    pub bytes: f64,
+    /// Bytes at once.
+    pub burst_bytes: f64,
 }
 
 /// What becomes of deleted lines.
@@ -87,6 +130,8 @@ pub struct StreamRetentionLimit {
     pub period: Duration,
 }
 
+/// Names that hold a level, whatever their case.
+const LEVEL_FIELDS: [&str; 6] = ["level", "log.level", "lvl", "severity", "severity_text", "severitytext"];
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for Limits {
@@ -116,6 +161,17 @@ impl Default for Limits {
             creation_grace: Duration::from_secs(600),
             line_bytes_max: Some(256 << 10),
             truncates_lines: false,
+            truncation_mark: String::new(),
+            allows_metadata: true,
+            metadata_bytes_max: Some(64 << 10),
+            metadata_count_max: Some(128),
+            increments_duplicates: false,
+            enforced_labels: Vec::new(),
+            blocked_until: None,
+            blocked_status: 260,
+            stream_rate: None,
+            otlp: OtlpConfig::default(),
+            level_fields: LEVEL_FIELDS.map(str::to_owned).to_vec(),
             service_name_labels: service_names.map(str::to_owned).to_vec(),
             discovers_levels: true,
             streams_max: Some(5000),
@@ -129,6 +185,11 @@ impl Default for Limits {
             split_interval: Some(Duration::from_secs(3600)),
             volume_enabled: true,
             volume_series_max: 1000,
+            required_labels: Vec::new(),
+            matchers_min: 0,
+            matchers_max: 1000,
+            query_bytes_max: None,
+            blocked_queries: Vec::new(),
             deletion_mode: DeletionMode::FilterAndDelete,
             retention: None,
             stream_retention: Vec::new(),
@@ -155,9 +216,17 @@ pub(super) fn read_into(node: &Node, limits: &mut Limits) -> Result<(), Reported
     let size = |node: &Node| node.byte_size().map(|ByteSize(bytes)| (bytes > 0).then_some(bytes));
     map.set(&mut limits.line_bytes_max, "max_line_size", size);
     map.set(&mut limits.truncates_lines, "max_line_size_truncate", Node::bool);
+    map.set(&mut limits.truncation_mark, "max_line_size_truncate_identifier", Node::string);
     map.set(&mut limits.service_name_labels, "discover_service_name", Node::strings);
     map.set(&mut limits.discovers_levels, "discover_log_levels", Node::bool);
+    map.set(&mut limits.level_fields, "log_level_fields", Node::strings);
     let count = |node: &Node| node.integer::<usize>().map(|count| (count > 0).then_some(count));
+    read_metadata(&map, limits, count)?;
+    map.set(&mut limits.increments_duplicates, "increment_duplicate_timestamp", Node::bool);
+    map.set(&mut limits.enforced_labels, "enforced_labels", Node::strings);
+    map.set(&mut limits.blocked_until, "block_ingestion_until", blocked_until);
+    map.set(&mut limits.blocked_status, "block_ingestion_status_code", Node::integer);
+    read_stream_rate(&map, limits)?;
     map.set(&mut limits.streams_max, "max_global_streams_per_user", count);
     map.set(&mut limits.query_series_max, "max_query_series", Node::integer);
     map.set(&mut limits.query_lookback, "max_query_lookback", positive_duration);
@@ -169,6 +238,11 @@ pub(super) fn read_into(node: &Node, limits: &mut Limits) -> Result<(), Reported
     map.set(&mut limits.split_interval, "split_queries_by_interval", positive_duration);
     map.set(&mut limits.volume_enabled, "volume_enabled", Node::bool);
     map.set(&mut limits.volume_series_max, "volume_max_series", Node::integer);
+    map.set(&mut limits.required_labels, "required_labels", Node::strings);
+    map.set(&mut limits.matchers_min, "minimum_labels_number", Node::integer);
+    map.set(&mut limits.matchers_max, "max_streams_matchers_per_query", Node::integer);
+    map.set(&mut limits.query_bytes_max, "max_query_bytes_read", size);
+    map.set(&mut limits.blocked_queries, "blocked_queries", |node| node.list_of(BlockedQuery::read));
     let modes = [
         ("disabled", DeletionMode::Disabled),
         ("filter-only", DeletionMode::FilterOnly),
@@ -182,9 +256,53 @@ pub(super) fn read_into(node: &Node, limits: &mut Limits) -> Result<(), Reported
         &["per_tenant_override_config", "per_tenant_override_period"],
         "name the file in runtime_config.file",
     );
-    map.not_built(&["blocked_queries"])?;
     map.without_meaning(&keys::LIMITS, keys::NO_MEANING);
     map.finish()
+}
+
+fn read_metadata(
+    map: &Map,
+    limits: &mut Limits,
+    count: impl Fn(&Node) -> Result<Option<usize>, Reported>,
+) -> Result<(), Reported> {
+    let size = |node: &Node| node.byte_size().map(|ByteSize(bytes)| (bytes > 0).then_some(bytes));
+    map.set(&mut limits.allows_metadata, "allow_structured_metadata", Node::bool);
+    map.set(&mut limits.metadata_bytes_max, "max_structured_metadata_size", size);
+    map.set(&mut limits.metadata_count_max, "max_structured_metadata_entries_count", count);
+    let default_labels = Arc::clone(&limits.otlp.default_labels);
+    map.set(&mut limits.otlp, "otlp_config", |node| otlp::read(node, &default_labels));
+    Ok(())
+}
+
+/// The original cuts streams that come fast into shards, each with the limit of its own: then only a limit below a shard's
+/// rate is ever met.
+fn read_stream_rate(map: &Map, limits: &mut Limits) -> Result<(), Reported> {
+    let bytes = |node: &Node| node.byte_size().map(|ByteSize(bytes)| bytes as f64);
+    let rate = map.read_or("per_stream_rate_limit", 3.0 * 1048576.0, bytes)?;
+    let burst_bytes = map.read_or("per_stream_rate_limit_burst", 15.0 * 1048576.0, bytes)?;
+    let (mut is_sharded, mut shard_rate) = (true, 1536.0 * 1024.0);
+    block(map, "shard_streams", |shards| {
+        shards.set(&mut is_sharded, "enabled", Node::bool);
+        shards.set(&mut shard_rate, "desired_rate", bytes);
+        shards.without_meaning(&["logging_enabled", "time_sharding_enabled"], keys::NO_MEANING);
+        shards.without_meaning(&["time_sharding_ignore_recent"], keys::NO_MEANING);
+        Ok(())
+    })?;
+    let is_given = ["per_stream_rate_limit", "per_stream_rate_limit_burst", "shard_streams"];
+    if is_given.iter().any(|key| map.has(key)) {
+        let is_met = rate > 0.0 && (!is_sharded || rate < shard_rate);
+        limits.stream_rate = is_met.then_some(StreamRate { bytes: rate, burst_bytes });
+    }
+    Ok(())
+}
+
+fn blocked_until(node: &Node) -> Result<Option<TimestampNs>, Reported> {
+    let text = node.string()?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let parsed = parse_rfc3339_ns(&text);
+    parsed.map(Some).ok_or_else(|| node.error(format_args!("{text:?} is not RFC 3339")))
 }
 
 fn stream_retention(node: &Node) -> Result<StreamRetentionLimit, Reported> {

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::{Node, Reported};
+use config::{Map, Node, Reported};
 use http_client::Url;
+
+use relabel::NameScheme;
+use remote_write::RemoteWriteConfig;
 
 use super::{block, duration, keys};
 
@@ -33,6 +36,10 @@ pub struct RulerConfig {
     pub for_outage_tolerance: Duration,
     /// The least that is left of `for` after a restart.
     pub for_grace_period: Duration,
+    /// Who gets what rules record.
+    pub remote_write: Vec<RemoteWriteConfig>,
+    /// Whether they are told the tenant by `X-Scope-OrgID`.
+    pub remote_write_org_id: bool,
 }
 
 impl Default for RulerConfig {
@@ -49,6 +56,8 @@ impl Default for RulerConfig {
             resend_delay: Duration::from_secs(60),
             for_outage_tolerance: Duration::from_secs(3600),
             for_grace_period: Duration::from_secs(600),
+            remote_write: Vec::new(),
+            remote_write_org_id: true,
         }
     }
 }
@@ -73,19 +82,37 @@ pub(super) fn read(node: &Node) -> Result<RulerConfig, Reported> {
     map.set(&mut ruler.for_outage_tolerance, "for_outage_tolerance", duration);
     map.set(&mut ruler.for_grace_period, "for_grace_period", duration);
     map.not_built(&["alertmanager_client"])?;
-    block(&map, "remote_write", |remote| {
-        if remote.read_or("enabled", false, Node::bool)? {
-            return Err(remote.error("recording rules are not sent yet: remove remote_write"));
-        }
-        remote.without_meaning(
-            &["client", "clients", "config_refresh_period", "add_org_id_header"],
-            "it is not enabled",
-        );
-        Ok(())
-    })?;
+    block(&map, "remote_write", |remote| read_remote_write(remote, &mut ruler))?;
     map.without_meaning(&keys::RULER, keys::NO_MEANING);
     map.finish()?;
     Ok(ruler)
+}
+
+fn read_remote_write(remote: &Map, ruler: &mut RulerConfig) -> Result<(), Reported> {
+    let is_enabled = remote.read_or("enabled", false, Node::bool)?;
+    remote.set(&mut ruler.remote_write_org_id, "add_org_id_header", Node::bool);
+    remote.without_meaning(&["config_refresh_period"], "the file is read at the start and with each reload");
+    let mut clients = Vec::new();
+    let client = |node: &Node| RemoteWriteConfig::read(node, NameScheme::Legacy);
+    // Old files have one client, newer ones several by name.
+    clients.extend(remote.read("client", client)?);
+    if let Some(node) = remote.optional("clients") {
+        for (name, node) in node.map()?.entries() {
+            let is_named = node.map()?.has("name");
+            let mut entry = client(&node)?;
+            if !is_named {
+                entry.name = name;
+            }
+            clients.push(entry);
+        }
+    }
+    if is_enabled && clients.is_empty() {
+        return Err(remote.error("remote_write is enabled but has no client: add clients, each with a url"));
+    }
+    if is_enabled {
+        ruler.remote_write = clients;
+    }
+    Ok(())
 }
 
 /// A list of addresses with commas between them.

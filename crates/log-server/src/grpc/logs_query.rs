@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use log_storage_api::{Direction, StreamStats};
 use logql::{MetricAnswer, Point, QueryStats, ResultStream};
-use logql_syntax::Expr;
 use model::{ErrorCode, Labels};
 use resources::{CpuClass, RequestContext};
 use service::RequestScope;
@@ -20,8 +19,8 @@ use wire::logs::{
 
 use super::Streamed;
 use crate::api::{
-    QueryKind, RangeRequest as RangeQuery, RangeResult, TailFeed, Turn, checked_range, run_range, selector,
-    streams,
+    QueryKind, RangeRequest as RangeQuery, RangeResult, TailFeed, Turn, checked_instant, checked_range,
+    run_instant, run_range, selector, streams,
 };
 use crate::error::ApiError;
 use crate::server::Server;
@@ -107,13 +106,11 @@ impl logs_query_server::LogsQuery for LogsQuery {
         let scope = self.scope(&request)?;
         let started = self.0.ingester.clock.monotonic();
         let message = request.into_inner();
-        let parsed = logql_syntax::parse(&message.query).map_err(|error| ApiError::from(error).to_grpc())?;
-        let Expr::Metric(expr) = parsed else {
-            return Err(Status::invalid_argument("log queries are not supported as an instant query type"));
-        };
         let limits = self.0.limits_of(&scope.context.tenant);
+        let expr = checked_instant(&message.query, &limits).map_err(|error| error.to_grpc())?;
         let (store, engine) = (Arc::clone(&self.0.ingester.store), self.0.engine(&limits));
-        let work = move |ctx: &RequestContext| Ok(engine.instant(ctx, &*store, &expr, message.time_ns)?);
+        let work =
+            move |ctx: &RequestContext| run_instant(ctx, &*store, engine, &expr, message.time_ns, &limits);
         let (result, stats) = self.0.run_query(scope, work).await.map_err(|error| error.to_grpc())?;
         let result_type = match &result {
             MetricAnswer::Scalar(_) => ResultType::Scalar,
@@ -202,7 +199,7 @@ fn answer(
 ) -> Streamed<QueryResponse> {
     let header = Part::Header(Header { result_type: result_type.into() });
     let trailer = Part::Trailer(Trailer {
-        warnings: warnings(stats),
+        warnings: super::warnings(stats),
         lines_scanned: stats.scan.entries_scanned,
         bytes_scanned: stats.scan.bytes_scanned,
         exec_time_us,
@@ -210,13 +207,6 @@ fn answer(
     let all = std::iter::once(header).chain(parts).chain(std::iter::once(trailer));
     let messages: Vec<_> = all.map(|part| Ok(QueryResponse { part: Some(part) })).collect();
     Box::pin(futures::stream::iter(messages))
-}
-
-fn warnings(stats: &QueryStats) -> Vec<String> {
-    match stats.scan.blocks_damaged {
-        0 => Vec::new(),
-        damaged => vec![format!("{damaged} damaged blocks were left out: lines are missing")],
-    }
 }
 
 fn stream_parts(streams: Vec<ResultStream>) -> Vec<Part> {

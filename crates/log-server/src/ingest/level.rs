@@ -3,32 +3,33 @@
 use log_storage_api::BatchEntry;
 use model::Labels;
 
-/// Names of labels and fields that hold a level, in lower case.
-const LEVEL_FIELDS: [&str; 6] = ["level", "log.level", "lvl", "severity", "severity_text", "severitytext"];
 /// How far into a line a level is looked for, in bytes.
 const LOOK_BYTES: usize = 4096;
 /// What a line without a level has.
 const UNKNOWN: &str = "unknown";
 
 /// The level that a stream's labels tell.
-pub(super) fn of_labels(labels: &Labels) -> Option<&'static str> {
-    labels.iter().filter(|(name, _)| is_level_field(name)).find_map(|(_, value)| level_of_value(value))
+pub(super) fn of_labels(labels: &Labels, fields: &[String]) -> Option<&'static str> {
+    labels
+        .iter()
+        .filter(|(name, _)| is_level_field(name, fields))
+        .find_map(|(_, value)| level_of_value(value))
 }
 
 /// The level of an entry: never nothing.
-pub(super) fn of_entry(entry: &BatchEntry<'_>) -> &'static str {
+pub(super) fn of_entry(entry: &BatchEntry<'_>, fields: &[String]) -> &'static str {
     let metadata = entry.structured_metadata.iter();
-    let mut of_metadata = metadata.filter(|(name, _)| is_level_field(name));
+    let mut of_metadata = metadata.filter(|(name, _)| is_level_field(name, fields));
     if let Some(level) = of_metadata.find_map(|(_, value)| level_of_value(value)) {
         return level;
     }
     let end = (0..=LOOK_BYTES.min(entry.line.len())).rev().find(|at| entry.line.is_char_boundary(*at));
     let line = &entry.line[..end.unwrap_or(0)];
-    field_of_line(line).or_else(|| word_of_line(line)).unwrap_or(UNKNOWN)
+    field_of_line(line, fields).or_else(|| word_of_line(line)).unwrap_or(UNKNOWN)
 }
 
-fn is_level_field(name: &str) -> bool {
-    LEVEL_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+fn is_level_field(name: &str, fields: &[String]) -> bool {
+    fields.iter().any(|field| field.eq_ignore_ascii_case(name))
 }
 
 fn level_of_value(value: &str) -> Option<&'static str> {
@@ -47,14 +48,14 @@ fn level_of_value(value: &str) -> Option<&'static str> {
 }
 
 /// The value of a level field, in JSON (`"level":"x"`) or logfmt (`level=x`).
-fn field_of_line(line: &str) -> Option<&'static str> {
+fn field_of_line(line: &str, fields: &[String]) -> Option<&'static str> {
     let is_json = line.trim_start().starts_with('{');
     let (mark, separator) = if is_json { ('"', ':') } else { (' ', '=') };
     for (at, _) in line.match_indices(separator) {
         let before = if is_json { line[..at].trim_end().strip_suffix('"') } else { Some(&line[..at]) };
         let Some(before) = before else { continue };
         let name = before.rsplit(mark).next().unwrap_or("");
-        if !is_level_field(name) {
+        if !is_level_field(name, fields) {
             continue;
         }
         let value = line[at + separator.len_utf8()..].trim_start().trim_start_matches('"');
@@ -82,6 +83,7 @@ mod tests {
 
     #[test]
     fn levels_are_found_wherever_they_stand() {
+        let fields = crate::config::Limits::default().level_fields;
         for (line, level) in [
             (r#"{"msg":"x","level":"warn"}"#, "warn"),
             (r#"{"msg":"level: none","Severity" : "ERROR"}"#, "error"),
@@ -95,9 +97,11 @@ mod tests {
             ("level=purple", "unknown"),
         ] {
             let entry = BatchEntry { line: line.into(), ..BatchEntry::default() };
-            assert_eq!(of_entry(&entry), level, "{line}");
+            assert_eq!(of_entry(&entry, &fields), level, "{line}");
         }
-        assert_eq!(of_labels(&Labels::from_pairs([("Level", "WARNING")])), Some("warn"));
-        assert_eq!(of_labels(&Labels::from_pairs([("app", "error")])), None);
+        assert_eq!(of_labels(&Labels::from_pairs([("Level", "WARNING")]), &fields), Some("warn"));
+        assert_eq!(of_labels(&Labels::from_pairs([("app", "error")]), &fields), None);
+        let entry = BatchEntry { line: "rank=warn level=info".into(), ..BatchEntry::default() };
+        assert_eq!(of_entry(&entry, &["rank".to_owned()]), "warn");
     }
 }

@@ -1,44 +1,20 @@
-//! OpenTelemetry's logs as streams: some attributes of a resource are labels, everything else goes with each line.
-
-mod json;
-mod message;
+//! OpenTelemetry's logs as streams: some attributes are labels, some are dropped, everything else goes with each line.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use log_storage_api::BatchEntry;
-use model::{ErrorCode, TimestampNs, format_float};
+use model::{ErrorCode, TimestampNs};
 use prost::Message;
 use resources::Reservation;
-use serde_json::{Number, Value};
+use wire::otlp::{
+    AnyValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, KeyValueList, LogRecord,
+    ResourceLogs, Value, json,
+};
 
-use self::message::{Any, AnyValue, ExportRequest, KeyValue, LogRecord, ResourceLogs, Scope, Status};
 use super::{IncomingLabels, IncomingStream, entry_bytes};
+use crate::config::{AttributeAction, OtlpConfig};
 use crate::error::ApiError;
-
-/// Attributes of a resource that become labels.
-const LABEL_ATTRIBUTES: [&str; 18] = [
-    "service.name",
-    "service.namespace",
-    "service.instance.id",
-    "deployment.environment",
-    "deployment.environment.name",
-    "cloud.region",
-    "cloud.availability_zone",
-    "k8s.cluster.name",
-    "k8s.namespace.name",
-    "k8s.pod.name",
-    "k8s.container.name",
-    "container.name",
-    "k8s.replicaset.name",
-    "k8s.deployment.name",
-    "k8s.statefulset.name",
-    "k8s.daemonset.name",
-    "k8s.cronjob.name",
-    "k8s.job.name",
-];
 
 type Pairs = Vec<(String, String)>;
 
@@ -49,79 +25,120 @@ pub(crate) enum OtlpForm {
     Json,
 }
 
-/// Reads a body. `memory` holds what its lines take: the attributes of a resource go with each of them. Lines without a time
-/// get `now`.
-pub(crate) fn decode_otlp(
-    body: &[u8],
-    form: OtlpForm,
+/// Reads a body.
+pub(crate) fn parse_otlp(body: &[u8], form: OtlpForm) -> Result<ExportLogsServiceRequest, ApiError> {
+    let request = match form {
+        OtlpForm::Protobuf => ExportLogsServiceRequest::decode(body).map_err(|error| error.to_string()),
+        OtlpForm::Json => json::logs(body),
+    };
+    request.map_err(ApiError::bad_request)
+}
+
+/// The streams of a request. `memory` holds what their lines take: the attributes of a resource go with each of them. Lines
+/// without a time get `now`.
+pub(crate) fn otlp_streams(
+    request: ExportLogsServiceRequest,
+    config: &OtlpConfig,
     now: TimestampNs,
     memory: &mut Reservation,
 ) -> Result<Vec<IncomingStream<'static>>, ApiError> {
-    let request = match form {
-        OtlpForm::Protobuf => ExportRequest::decode(body).map_err(|error| error.to_string()),
-        OtlpForm::Json => json::parse(body),
-    };
-    let request = request.map_err(ApiError::bad_request)?;
-    request.resource_logs.into_iter().map(|logs| stream(logs, now, memory)).collect()
+    let mut streams = Vec::new();
+    for logs in request.resource_logs {
+        of_resource(logs, config, now, memory, &mut streams)?;
+    }
+    Ok(streams)
 }
 
 /// The body of an error's answer.
 pub(crate) fn otlp_status(message: &str) -> Vec<u8> {
-    Status { message: message.to_owned() }.encode_to_vec()
+    wire::rpc::Status { message: message.to_owned(), ..Default::default() }.encode_to_vec()
 }
 
-fn stream(
+fn of_resource(
     logs: ResourceLogs,
+    config: &OtlpConfig,
     now: TimestampNs,
     memory: &mut Reservation,
-) -> Result<IncomingStream<'static>, ApiError> {
-    let (mut labels, mut of_resource) = (Pairs::new(), Pairs::new());
+    streams: &mut Vec<IncomingStream<'static>>,
+) -> Result<(), ApiError> {
+    let (mut labels, mut common) = (Pairs::new(), Pairs::new());
     for attribute in logs.resource.unwrap_or_default().attributes {
-        let is_label = LABEL_ATTRIBUTES.contains(&attribute.key.as_str());
-        flatten("", attribute, if is_label { &mut labels } else { &mut of_resource });
+        match config.of_resource(&attribute.key) {
+            AttributeAction::Label => flatten("", attribute, &mut labels),
+            AttributeAction::Metadata => flatten("", attribute, &mut common),
+            AttributeAction::Drop => {}
+        }
     }
-    if labels.is_empty() {
-        labels.push(("service_name".to_owned(), "unknown_service".to_owned()));
-    }
-    let mut entries = Vec::new();
+    // By the labels that records add to those of the resource.
+    let mut by_labels: BTreeMap<Pairs, Vec<BatchEntry<'static>>> = BTreeMap::new();
     for of_scope in logs.scope_logs {
-        let mut common = of_resource.clone();
-        push_scope(&mut common, of_scope.scope.unwrap_or_default());
+        let mut common = common.clone();
+        push_scope(&mut common, of_scope.scope.unwrap_or_default(), config);
         for record in of_scope.log_records {
-            let entry = entry(record, &common, now);
+            let (own_labels, entry) = entry(record, &common, config, now);
             let pairs = entry.structured_metadata.len() * size_of::<(String, String)>();
             memory
                 .grow(entry_bytes(&entry) + (pairs + size_of::<BatchEntry<'_>>()) as u64)
                 .map_err(|error| ApiError::new(ErrorCode::LimitExceeded, error.to_string()))?;
-            entries.push(entry);
+            by_labels.entry(own_labels).or_default().push(entry);
         }
     }
-    Ok(IncomingStream { labels: IncomingLabels::Pairs(labels), entries })
+    for (own, entries) in by_labels {
+        let kept = labels.iter().filter(|(name, _)| own.iter().all(|(other, _)| other != name));
+        let mut labels: Pairs = kept.cloned().collect();
+        labels.extend(own);
+        if labels.is_empty() {
+            labels.push(("service_name".to_owned(), "unknown_service".to_owned()));
+        }
+        streams.push(IncomingStream { labels: IncomingLabels::Pairs(labels), entries });
+    }
+    Ok(())
 }
 
-fn push_scope(metadata: &mut Pairs, scope: Scope) {
-    scope.attributes.into_iter().for_each(|attribute| flatten("", attribute, metadata));
+fn push_scope(metadata: &mut Pairs, scope: InstrumentationScope, config: &OtlpConfig) {
+    for attribute in scope.attributes {
+        if config.of_scope(&attribute.key) != AttributeAction::Drop {
+            flatten("", attribute, metadata);
+        }
+    }
     push_present(metadata, "scope_name", scope.name);
     push_present(metadata, "scope_version", scope.version);
     push_number(metadata, "scope_dropped_attributes_count", u64::from(scope.dropped_attributes_count));
 }
 
-fn entry(record: LogRecord, common: &Pairs, now: TimestampNs) -> BatchEntry<'static> {
+/// A record: its labels and its entry.
+fn entry(
+    record: LogRecord,
+    common: &Pairs,
+    config: &OtlpConfig,
+    now: TimestampNs,
+) -> (Pairs, BatchEntry<'static>) {
+    let mut labels = Pairs::new();
     let mut metadata = Pairs::with_capacity(common.len() + record.attributes.len() + 8);
-    record.attributes.into_iter().for_each(|attribute| flatten("", attribute, &mut metadata));
-    push_number(&mut metadata, "observed_timestamp", record.observed_ns);
+    for attribute in record.attributes {
+        match config.of_record(&attribute.key) {
+            AttributeAction::Label => flatten("", attribute, &mut labels),
+            AttributeAction::Metadata => flatten("", attribute, &mut metadata),
+            AttributeAction::Drop => {}
+        }
+    }
+    push_number(&mut metadata, "observed_timestamp", record.observed_time_unix_nano);
     push_number(&mut metadata, "severity_number", u64::try_from(record.severity_number).unwrap_or(0));
-    push_present(&mut metadata, "severity_text", record.severity_text);
+    let of_severity = if config.severity_text_as_label { &mut labels } else { &mut metadata };
+    push_present(of_severity, "severity_text", record.severity_text);
     push_number(&mut metadata, "dropped_attributes_count", u64::from(record.dropped_attributes_count));
     push_number(&mut metadata, "flags", u64::from(record.flags));
     push_present(&mut metadata, "trace_id", hex(&record.trace_id));
     push_present(&mut metadata, "span_id", hex(&record.span_id));
     push_present(&mut metadata, "event_name", record.event_name);
     metadata.extend_from_slice(common);
-    let times = [record.time_ns, record.observed_ns].map(|time| i64::try_from(time).unwrap_or(i64::MAX));
+    let times = [record.time_unix_nano, record.observed_time_unix_nano];
+    let times = times.map(|time| i64::try_from(time).unwrap_or(i64::MAX));
     let timestamp = times.into_iter().find(|time| *time != 0).unwrap_or(now);
-    let line = record.body.map(as_text).unwrap_or_default();
-    BatchEntry { timestamp, line: Cow::Owned(line), structured_metadata: metadata }
+    let line = record.body.map(AnyValue::into_text).unwrap_or_default();
+    labels.sort();
+    labels.dedup_by(|later, earlier| later.0 == earlier.0);
+    (labels, BatchEntry { timestamp, line: Cow::Owned(line), structured_metadata: metadata })
 }
 
 fn push_present(metadata: &mut Pairs, name: &str, value: String) {
@@ -145,42 +162,11 @@ fn flatten(prefix: &str, attribute: KeyValue, out: &mut Pairs) {
     }
     name.extend(own);
     match attribute.value.and_then(|value| value.value) {
-        Some(Any::Map(map)) => {
+        Some(Value::KvlistValue(KeyValueList { values })) => {
             name.push('_');
-            map.values.into_iter().for_each(|inner| flatten(&name, inner, out));
+            values.into_iter().for_each(|inner| flatten(&name, inner, out));
         }
-        value => out.push((name, as_text(AnyValue { value }))),
-    }
-}
-
-/// A value as text: what is made of others as JSON.
-fn as_text(value: AnyValue) -> String {
-    match value.value {
-        None => String::new(),
-        Some(Any::Text(text)) => text,
-        Some(Any::Double(value)) => format_float(value),
-        Some(Any::Bytes(bytes)) => BASE64_STANDARD.encode(bytes),
-        Some(other) => as_json(AnyValue { value: Some(other) }).to_string(),
-    }
-}
-
-fn as_json(value: AnyValue) -> Value {
-    match value.value {
-        None => Value::Null,
-        Some(Any::Text(text)) => Value::String(text),
-        Some(Any::Bool(value)) => Value::Bool(value),
-        Some(Any::Int(value)) => Value::from(value),
-        // A whole number is written as one.
-        Some(Any::Double(value)) if value.fract() == 0.0 && value.abs() < 1e15 => Value::from(value as i64),
-        Some(Any::Double(value)) => Number::from_f64(value).map_or(Value::Null, Value::Number),
-        Some(Any::Bytes(bytes)) => Value::String(BASE64_STANDARD.encode(bytes)),
-        Some(Any::Array(array)) => Value::Array(array.values.into_iter().map(as_json).collect()),
-        Some(Any::Map(map)) => {
-            let pairs = map.values.into_iter();
-            let pairs = pairs.map(|pair| (pair.key, pair.value.map_or(Value::Null, as_json)));
-            // In order of their names, as the original writes them.
-            Value::Object(pairs.collect::<BTreeMap<_, _>>().into_iter().collect())
-        }
+        value => out.push((name, AnyValue { value }.into_text())),
     }
 }
 

@@ -7,7 +7,7 @@ use model::{Labels, TenantId};
 use parking_lot::Mutex;
 
 use super::decode::parse_labels;
-use super::validate::{self, InvalidLabels};
+use super::validate::{self, Invalid};
 use super::{IncomingLabels, level};
 use crate::config::Limits;
 use crate::error::ApiError;
@@ -43,7 +43,7 @@ impl StreamCache {
         tenant: &TenantId,
         limits: &Arc<Limits>,
         labels: &IncomingLabels<'_>,
-    ) -> Result<Result<KnownStream, InvalidLabels>, ApiError> {
+    ) -> Result<Result<KnownStream, Invalid>, ApiError> {
         let text = match labels {
             IncomingLabels::Pairs(pairs) => return Ok(checked(pairs, limits)),
             IncomingLabels::Text(text) => *text,
@@ -75,8 +75,8 @@ impl StreamCache {
     }
 }
 
-fn checked(pairs: &[(String, String)], limits: &Limits) -> Result<KnownStream, InvalidLabels> {
+fn checked(pairs: &[(String, String)], limits: &Limits) -> Result<KnownStream, Invalid> {
     let labels = validate::labels(pairs, limits)?;
-    let level = level::of_labels(&labels);
+    let level = level::of_labels(&labels, &limits.level_fields);
     Ok(KnownStream { labels, level })
 }

@@ -4,6 +4,8 @@ use log_storage_api::BatchEntry;
 use proptest::prelude::{ProptestConfig, any, prop, proptest};
 
 use super::{IncomingLabels, IncomingStream, decode_json, decode_proto, level, validate};
+use model::Labels;
+
 use crate::config::Limits;
 
 fn pairs_of<'a>(stream: &'a IncomingStream<'_>) -> &'a [(String, String)] {
@@ -76,8 +78,56 @@ fn streams_are_checked_and_enriched() {
     let limits = Limits { truncates_lines: true, line_bytes_max: Some(3), ..limits };
     let mut enriched = [BatchEntry { line: "aéb error".into(), ..BatchEntry::default() }];
     let labels = validate::labels(&pairs(&[("a", "1")]), &limits).expect("valid");
-    validate::enrich(level::of_labels(&labels), &mut enriched, &limits);
+    validate::enrich(level::of_labels(&labels, &limits.level_fields), &mut enriched, &limits);
     assert_eq!((&*enriched[0].line, enriched[0].structured_metadata[0].1.as_str()), ("aé", "unknown"));
+    let limits = Limits { line_bytes_max: Some(8), truncation_mark: "[cut]".to_owned(), ..limits };
+    let mut cut = [BatchEntry { line: "aébcdefgh".into(), ..BatchEntry::default() }];
+    validate::enrich(None, &mut cut, &limits);
+    assert_eq!(cut[0].line, "aé[cut]");
+    let limits = Limits { enforced_labels: vec!["team".to_owned()], ..Limits::default() };
+    let refused = validate::labels(&pairs(&[("app", "x")]), &limits).expect_err("a label is missing");
+    assert_eq!(
+        (refused.reason, refused.message.as_str()),
+        ("missing_enforced_labels", r#"missing required labels team for stream {app="x"}"#)
+    );
+}
+
+#[test]
+fn metadata_is_bounded() {
+    let limits = Limits { metadata_bytes_max: Some(10), metadata_count_max: Some(2), ..Limits::default() };
+    let labels = Labels::from_pairs([("a", "b")]);
+    let check = |limits: &Limits, pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let entry = BatchEntry { structured_metadata: pairs.collect(), ..BatchEntry::default() };
+        validate::metadata(&labels, &entry, limits).map_err(|invalid| (invalid.reason, invalid.message))
+    };
+    assert_eq!(check(&limits, &[("abc", "1234567")]), Ok(()));
+    let (reason, message) = check(&limits, &[("abc", "12345678")]).expect_err("too large");
+    assert_eq!(reason, "structured_metadata_too_large");
+    assert!(message.contains("too large: '11' bytes, limit: '10' bytes"), "{message}");
+    let (reason, message) = check(&limits, &[("a", ""), ("b", ""), ("c", "")]).expect_err("too many");
+    assert_eq!(reason, "structured_metadata_too_many");
+    assert!(message.contains("too many structured metadata labels: '3', limit: '2'"), "{message}");
+    let limits = Limits { allows_metadata: false, ..Limits::default() };
+    assert_eq!(check(&limits, &[]), Ok(()));
+    let (reason, message) = check(&limits, &[("a", "b")]).expect_err("not allowed");
+    assert_eq!(reason, "disallowed_structured_metadata");
+    assert!(message.contains("limits_config.allow_structured_metadata"), "{message}");
+    let mut entries = [BatchEntry::default()];
+    validate::enrich(Some("info"), &mut entries, &limits);
+    assert_eq!(entries[0].structured_metadata, []);
+}
+
+#[test]
+fn lines_of_one_time_are_moved_apart() {
+    let limits = Limits { increments_duplicates: true, ..Limits::default() };
+    let entries = [(5, "a"), (5, "b"), (5, "b"), (5, "c"), (9, "d"), (9, "e")];
+    let entries =
+        entries.map(|(timestamp, line)| BatchEntry { timestamp, line: line.into(), ..BatchEntry::default() });
+    let mut spread = entries;
+    validate::enrich(None, &mut spread, &limits);
+    // The same line again stays at its time: it is a duplicate.
+    assert_eq!(spread.map(|entry| entry.timestamp), [5, 6, 5, 6, 9, 10]);
 }
 
 proptest! {
@@ -97,7 +147,7 @@ proptest! {
             for mut stream in streams {
                 let limits = Limits { truncates_lines: true, line_bytes_max: Some(5), ..Limits::default() };
                 if let Ok(labels) = validate::labels(pairs_of(&stream), &limits) {
-                    validate::enrich(level::of_labels(&labels), &mut stream.entries, &limits);
+                    validate::enrich(level::of_labels(&labels, &limits.level_fields), &mut stream.entries, &limits);
                 }
             }
         }

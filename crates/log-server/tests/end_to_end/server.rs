@@ -55,8 +55,13 @@ impl Server {
 
     /// What a subcommand prints, asked of this server.
     pub(crate) async fn command(&self, arguments: &[&str]) -> String {
+        self.run(&[arguments, &["--addr", &self.base]].concat()).await
+    }
+
+    /// What a subcommand prints.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchbell-logs"));
-        command.args(arguments).args(["--addr", &self.base]);
+        command.args(arguments);
         let output =
             tokio::task::spawn_blocking(move || command.output()).await.expect("runs").expect("starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -14,10 +14,11 @@ use crate::fields::{FieldColumnBuilder, FieldLookup};
 use crate::filter::LineFilters;
 use crate::page::Row;
 use plain::PlainLines;
-use templated::{Check, TemplatedLines};
+use templated::Check;
 
 pub(crate) use templated::{
-    DIGITS_MAX, LineEncoder, SLOT_DIGITS, Shape, SlotTest, field_of_line, is_slot, slot_takes,
+    DIGITS_MAX, LineEncoder, SLOT_DIGITS, Shape, SlotTest, TemplatedLines, field_of_line, is_slot,
+    slot_takes, tokenize,
 };
 
 /// Lines in one of the ways in which they can be stored.

@@ -10,7 +10,9 @@ use model::{MatchOp, Matcher};
 use super::{DeleteRequest, DeleteSpec};
 
 const MAGIC: [u8; 4] = *b"WBLD";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Without the mark of what is tested by its query.
+const VERSION_1: u8 = 1;
 
 const OPS: [MatchOp; 4] = [MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex];
 const FILTER_CONTAINS: u8 = 0;
@@ -28,6 +30,7 @@ pub(super) fn encode<'a>(requests: impl Iterator<Item = &'a DeleteRequest>) -> V
         dst.push(u8::from(request.done));
         let spec = &request.spec;
         put_str(dst, &spec.query);
+        dst.push(u8::from(spec.tests_query));
         for time in [spec.start, spec.end, spec.apply_after] {
             put_varint(dst, time);
         }
@@ -50,20 +53,31 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Vec<DeleteRequest>, DecodeError> {
         return Err(DecodeError::Invalid("checksum"));
     }
     let mut reader = ByteReader::new(content);
-    if reader.take(4)? != MAGIC || reader.byte()? != VERSION {
+    let (magic, version) = (reader.take(4)?, reader.byte()?);
+    if magic != MAGIC || !(VERSION_1..=VERSION).contains(&version) {
         return Err(DecodeError::Invalid("version of the delete requests"));
     }
     let mut requests = Vec::new();
     while reader.byte()? == 1 {
         let (id, created, done) = (reader.uvarint()?, reader.varint()?, reader.byte()? == 1);
         let query = reader.str()?.to_owned();
+        let tests_query = version > VERSION_1 && reader.byte()? == 1;
         let (start, end, apply_after) = (reader.varint()?, reader.varint()?, reader.varint()?);
         let (matchers, metadata_filters) = (take_matchers(&mut reader)?, take_matchers(&mut reader)?);
         let mut line_filters = Vec::new();
         for _ in 0..reader.length()? {
             line_filters.push(take_filter(&mut reader)?);
         }
-        let spec = DeleteSpec { query, matchers, line_filters, metadata_filters, start, end, apply_after };
+        let spec = DeleteSpec {
+            query,
+            matchers,
+            line_filters,
+            metadata_filters,
+            start,
+            end,
+            apply_after,
+            tests_query,
+        };
         requests.push(DeleteRequest { id, spec, created, done });
     }
     Ok(requests)
@@ -165,6 +179,7 @@ mod tests {
             start: -5,
             end: i64::MAX,
             apply_after: 7,
+            tests_query: true,
         };
         let request = DeleteRequest { id: 3, spec, created: 1, done: true };
         let bytes = encode([&request, &request].into_iter());
@@ -174,6 +189,19 @@ mod tests {
             damaged[at] ^= 4;
             assert!(decode(&damaged).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn the_first_version_still_opens() {
+        let mut file = MAGIC.to_vec();
+        file.push(VERSION_1);
+        file.extend([1, 7, 2, 0, 2, b'{', b'}', 2, 4, 6, 0, 0, 0, 0]);
+        let crc = crc32c(&file);
+        put_be32(&mut file, crc);
+        let requests = decode(&file).unwrap();
+        let spec = &requests[0].spec;
+        assert_eq!((requests[0].id, spec.query.as_str(), spec.tests_query), (7, "{}", false));
+        assert_eq!((spec.start, spec.end, spec.apply_after), (1, 2, 3));
     }
 
     proptest! {

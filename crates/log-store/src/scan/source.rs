@@ -12,7 +12,8 @@ use model::TimestampNs;
 use resources::Reservation;
 
 use super::matches_metadata;
-use crate::block::lines::{Lines, Selection, fields_of_lines};
+use crate::block::lines::{Lines, Selection, TemplatedLines, fields_of_lines};
+use crate::block::metadata::MetadataColumn;
 use crate::block::{OpenBlock, load};
 use crate::deletes::Deletion;
 use crate::error::{BlockError, Result, corrupt};
@@ -364,12 +365,15 @@ impl OpenSource {
         for row in rows.iter() {
             let idx = *row as usize;
             let deleted = match &self.content {
-                Content::Block(block) => {
-                    deletion.takes(times[idx], &block.line(idx)?, &block.metadata()?.row(idx))
-                }
+                Content::Block(block) => deletion.takes(
+                    &self.stream.labels,
+                    times[idx],
+                    &block.line(idx)?,
+                    &block.metadata()?.row(idx),
+                ),
                 Content::Sorted(_) | Content::Unsorted(..) => {
                     let line = self.page_row(idx).map_or("", |(page, row)| page.line(row));
-                    deletion.takes(times[idx], line, self.page_metadata(idx))
+                    deletion.takes(&self.stream.labels, times[idx], line, self.page_metadata(idx))
                 }
             };
             if !deleted {
@@ -378,6 +382,37 @@ impl OpenSource {
         }
         *rows = kept;
         Ok(())
+    }
+
+    /// The templates of the rows' lines, where they are stored by templates.
+    pub(super) fn templated(&self) -> std::result::Result<Option<&TemplatedLines>, BlockError> {
+        let Content::Block(block) = &self.content else { return Ok(None) };
+        Ok(match block.lines()? {
+            Lines::Templated(lines) => Some(lines),
+            Lines::Plain(_) => None,
+        })
+    }
+
+    /// The rows' values of a name of structured metadata.
+    pub(super) fn metadata_values(&self, name: &str) -> std::result::Result<MetadataValues<'_>, BlockError> {
+        Ok(match &self.content {
+            Content::Block(block) => MetadataValues::Column(block.metadata()?.column(name)),
+            Content::Sorted(_) | Content::Unsorted(..) => MetadataValues::Page(self),
+        })
+    }
+
+    /// Calls `work` with the line of a row.
+    pub(super) fn with_line<R>(
+        &self,
+        row: usize,
+        work: impl FnOnce(&str) -> R,
+    ) -> std::result::Result<R, BlockError> {
+        match &self.content {
+            Content::Block(block) => Ok(work(&block.line(row)?)),
+            Content::Sorted(_) | Content::Unsorted(..) => {
+                Ok(work(self.page_row(row).map_or("", |(page, row)| page.line(row))))
+            }
+        }
     }
 
     /// Loads columns that will be asked for.
@@ -438,6 +473,30 @@ impl OpenSource {
         match error {
             BlockError::Damaged(reason) => corrupt(place, reason),
             BlockError::Io(source) => LogStorageError::Io { action: "read", path: place, source },
+        }
+    }
+}
+
+/// Values of one name of structured metadata.
+pub(super) enum MetadataValues<'a> {
+    /// Of a block: its column, where any row has one.
+    Column(Option<&'a MetadataColumn>),
+    /// Of a page.
+    Page(&'a OpenSource),
+}
+
+impl<'a> MetadataValues<'a> {
+    /// A row's value; "" where it has none.
+    pub(super) fn get(&self, name: &str, row: usize) -> &'a str {
+        match self {
+            Self::Column(None) => "",
+            Self::Column(Some(column)) => {
+                (column.idx[row] as usize).checked_sub(1).map_or("", |idx| column.values[idx].as_str())
+            }
+            Self::Page(source) => {
+                let found = source.page_metadata(row).iter().find(|(key, _)| key == name);
+                found.map_or("", |(_, value)| value.as_str())
+            }
         }
     }
 }

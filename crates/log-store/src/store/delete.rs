@@ -31,7 +31,7 @@ impl DiskLogStore {
             }
             let id = deletions.iter().map(|deletion| deletion.request.id).max().unwrap_or(0) + 1;
             let request = DeleteRequest { id, spec, created, done: false };
-            deletions.push(Arc::new(Deletion::new(request)?));
+            deletions.push(tenant.deletes.ready(request)?);
             Ok(id)
         })
     }
@@ -81,7 +81,7 @@ impl DiskLogStore {
         tenant.deletes.update(&*self.fs, &tenant.dir, |deletions| {
             for deletion in deletions.iter_mut().filter(|deletion| deletion.request.id == id) {
                 let request = DeleteRequest { done: true, ..deletion.request.clone() };
-                *deletion = Arc::new(Deletion::new(request)?);
+                *deletion = tenant.deletes.ready(request)?;
             }
             Ok(())
         })
@@ -95,7 +95,7 @@ impl DiskLogStore {
                 if block.is_damaged() || !deletion.touches(&stream.info.labels, min, max) {
                     continue;
                 }
-                match holds(&segment.open_block(block), deletion) {
+                match holds(&segment.open_block(block), &stream.info.labels, deletion) {
                     Ok(false) => {}
                     Ok(true) => return Ok(true),
                     Err(BlockError::Io(error)) => return Err(io_error("read", &segment.path, error)),
@@ -107,12 +107,12 @@ impl DiskLogStore {
     }
 }
 
-fn holds(block: &OpenBlock, deletion: &Deletion) -> std::result::Result<bool, BlockError> {
+fn holds(block: &OpenBlock, labels: &Labels, deletion: &Deletion) -> std::result::Result<bool, BlockError> {
     let mut stats = log_storage_api::ScanStats::default();
     let times = block.timestamps()?;
     for row in block.lines()?.select_all(0..times.len(), &deletion.filters, &mut stats)? {
         let row = row as usize;
-        if deletion.takes(times[row], &block.line(row)?, &block.metadata()?.row(row)) {
+        if deletion.takes(labels, times[row], &block.line(row)?, &block.metadata()?.row(row)) {
             return Ok(true);
         }
     }
@@ -132,6 +132,6 @@ impl Keep for Without<'_> {
 
     fn row(&self, labels: &Labels, row: Row<'_>) -> bool {
         let touched = self.0.touches(labels, row.timestamp, row.timestamp);
-        !(touched && self.0.takes(row.timestamp, row.line, row.metadata))
+        !(touched && self.0.takes(labels, row.timestamp, row.line, row.metadata))
     }
 }

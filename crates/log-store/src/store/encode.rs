@@ -94,7 +94,7 @@ impl DiskLogStore {
         let mut blocks = Vec::new();
         for rows in rows.chunk_by(|a, b| self.partition_of(a.timestamp) == self.partition_of(b.timestamp)) {
             for rows in self.cut_into_blocks(rows) {
-                blocks.push(MemoryBlock::new(self.encoders.encode(rows), &self.env));
+                blocks.push(MemoryBlock::new(self.encoders.encode(rows), &self.env.blocks));
             }
         }
         blocks

@@ -39,7 +39,7 @@ impl DiskLogStore {
         let mut maintenance = self.maintenance.lock();
         let mut report = MaintainReport::default();
         // First what frees space, so that a full disk cannot keep itself full. One step's failure does not stop the others.
-        let expired = self.expire(&mut report);
+        let expired = self.expire(&mut report).and(self.shrink(&mut report));
         let flushed = self.maintain_memory().map(|flushed| report.flushed = flushed);
         let deleted = self.delete_step(&mut report);
         let merged = self.merge_step(&mut report);

@@ -193,7 +193,7 @@ impl DiskLogStore {
     }
 
     /// Lets a segment take the place of others, for all who read and on disk.
-    fn replace_segments(
+    pub(super) fn replace_segments(
         &self,
         tenant: &Tenant,
         old: &[Arc<Segment>],

@@ -6,18 +6,17 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use model::TenantId;
 
-use crate::block::BlockEnv;
 use crate::checkpoint::Checkpoint;
 use crate::page::Row;
 use crate::record::{Part, decode};
 use crate::stream::Stream;
-use crate::tenant::{Tenant, tenant_dir};
+use crate::tenant::{Tenant, TenantEnv, tenant_dir};
 
 /// Tenants as they come back.
 #[derive(Debug)]
 pub(super) struct Replay {
     dir: PathBuf,
-    env: Arc<BlockEnv>,
+    env: TenantEnv,
     pub(super) tenants: HashMap<TenantId, Arc<Tenant>>,
     /// Entries of records up to here are in segments, in all partitions.
     flushed_seq: u64,
@@ -34,12 +33,12 @@ impl Replay {
         tenants: HashMap<TenantId, Arc<Tenant>>,
         checkpoint: Checkpoint,
         partition_ns: i64,
-        env: &Arc<BlockEnv>,
+        env: &TenantEnv,
     ) -> Self {
         let seqs = tenants.iter().map(|(id, tenant)| (id.clone(), tenant.flushed_seqs())).collect();
         let mut replay = Self {
             dir: dir.to_owned(),
-            env: Arc::clone(env),
+            env: env.clone(),
             tenants,
             flushed_seq: checkpoint.flushed_seq,
             partition_seqs: seqs,

@@ -9,7 +9,7 @@ use log_storage_api::{
     CountBuckets, Direction, FieldFinder, LineFilter, LineFilterOp, LogBatch, LogReader, LogScan,
     LogStorageError, LogStore, MetadataFilter, PatternPart, ScanBatch, ScanSink, SinkFlow, StreamEntries,
 };
-use log_store::{DeleteSpec, DiskLogStore, FixedLimits, LogLimits, LogStoreOptions};
+use log_store::{DeleteSpec, DiskLogStore, FixedLimits, LogLimits, LogStoreOptions, NoEntryQueries};
 use model::{Labels, LogEntry, MatchOp, Matcher};
 use resources::RequestContext;
 use sys::{Clock, Fs, ManualClock, Rng, SeededRng, SimFaults, SimFs};
@@ -130,7 +130,14 @@ impl World {
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let limits = Arc::new(FixedLimits(Arc::new(limits())));
         let fs: Arc<dyn Fs> = Arc::new(self.fs.clone());
-        let (store, report) = DiskLogStore::open(Path::new("/data"), self.options, limits, fs, clock)?;
+        let (store, report) = DiskLogStore::open(
+            Path::new("/data"),
+            self.options,
+            limits,
+            Arc::new(NoEntryQueries),
+            fs,
+            clock,
+        )?;
         assert_eq!((report.segments_damaged, report.unknown_records), (0, 0), "seed {}", self.seed);
         Ok(store)
     }
@@ -411,6 +418,7 @@ impl World {
             start: scan.start,
             end: scan.end,
             apply_after: self.clock.now_ns() + self.rng.below(3 * SECOND as u64) as i64,
+            tests_query: false,
         };
         self.deleted = true;
         if let Ok(id) = self.store().request_delete(&ctx().tenant, spec) {

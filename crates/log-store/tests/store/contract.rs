@@ -11,7 +11,8 @@ use log_storage_api::{
     StreamEntries,
 };
 use log_store::{
-    DeleteSpec, DiskLogStore, FixedLimits, LogLimits, LogStoreOptions, OpenReport, StreamRetention,
+    DeleteSpec, DiskLogStore, EntryQueries, EntryTest, FixedLimits, LogLimits, LogStoreOptions, OpenReport,
+    StreamRetention, SummaryDepth, TemplateQuery, summarize,
 };
 use model::{Labels, LogEntry, MatchOp, Matcher, TenantId};
 use resources::RequestContext;
@@ -19,6 +20,25 @@ use sys::{ManualClock, SimFaults, SimFs};
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_800_000_000 * SECOND;
+
+/// Queries that are the last word of a line.
+#[derive(Debug)]
+struct ByWord;
+
+#[derive(Debug)]
+struct LastWord(String);
+
+impl EntryQueries for ByWord {
+    fn compile(&self, query: &str) -> Result<Arc<dyn EntryTest>, String> {
+        if query.is_empty() { Err("empty".to_owned()) } else { Ok(Arc::new(LastWord(query.to_owned()))) }
+    }
+}
+
+impl EntryTest for LastWord {
+    fn takes(&self, labels: &Labels, _: i64, line: &str, metadata: &[(String, String)]) -> bool {
+        labels.get("app").is_some() && metadata.is_empty() && line.ends_with(&self.0)
+    }
+}
 
 struct World {
     fs: SimFs,
@@ -37,8 +57,15 @@ impl World {
     fn open(&self) -> (DiskLogStore, OpenReport) {
         let limits = Arc::new(FixedLimits(Arc::new(self.limits.clone())));
         let clock = Arc::clone(&self.clock);
-        DiskLogStore::open(Path::new("/data"), self.options, limits, Arc::new(self.fs.clone()), clock)
-            .unwrap()
+        DiskLogStore::open(
+            Path::new("/data"),
+            self.options,
+            limits,
+            Arc::new(ByWord),
+            Arc::new(self.fs.clone()),
+            clock,
+        )
+        .unwrap()
     }
 
     fn segments(&self) -> Vec<PathBuf> {
@@ -255,6 +282,7 @@ fn a_delete_request_hides_at_once_removes_later_and_can_be_taken_back_before() {
         start: START,
         end: START + 40 * SECOND,
         apply_after: START + 100 * SECOND,
+        tests_query: false,
     };
     let tenant = ctx().tenant;
     let id = store.request_delete(&tenant, spec()).unwrap();
@@ -275,6 +303,164 @@ fn a_delete_request_hides_at_once_removes_later_and_can_be_taken_back_before() {
     drop(store);
     let (store, _) = world.open();
     assert_eq!((lines(&store).len(), store.stats().segment_entries), (11, 11));
+}
+
+#[test]
+fn a_delete_request_can_be_a_query_of_which_the_store_knows_nothing() {
+    let world = World::new();
+    let (store, _) = world.open();
+    append(&store, "a", (0..60).map(|n| entry(n, &format!("line {n} end {}", n % 3))).collect());
+    append(&store, "b", vec![entry(0, "end 1")]);
+    let spec = |query: &str| DeleteSpec {
+        query: query.to_owned(),
+        matchers: vec![Matcher::new("app", MatchOp::Equal, "a")],
+        line_filters: vec![],
+        metadata_filters: vec![],
+        start: START,
+        end: START + 30 * SECOND,
+        apply_after: START + 100 * SECOND,
+        tests_query: true,
+    };
+    let tenant = ctx().tenant;
+    assert!(store.request_delete(&tenant, spec("")).is_err());
+    store.request_delete(&tenant, spec("end 1")).unwrap();
+    let check = |store: &DiskLogStore| {
+        let found = lines(store);
+        assert_eq!(found.len(), 51);
+        assert!(found.iter().filter(|line| line.ends_with("end 1")).count() == 11);
+    };
+    check(&store);
+    store.flush().unwrap();
+    check(&store);
+    drop(store);
+    let (store, _) = world.open();
+    check(&store);
+    world.clock.advance(Duration::from_secs(101));
+    store.maintain().unwrap();
+    assert!(store.delete_requests(&tenant).iter().all(|request| request.done));
+    check(&store);
+    assert_eq!(store.stats().segment_entries, 51);
+}
+
+#[test]
+fn the_oldest_segments_go_when_the_disk_is_used_up() {
+    let mut world = World::new();
+    world.options.merge_segments_min = 100;
+    let fill = |store: &DiskLogStore, app: &str, minute: i64| {
+        let words =
+            (0..2000).map(|n| entry(minute * 60 + n / 100, &format!("{n} {:x}", (n * 7919) ^ minute)));
+        append(store, app, words.collect());
+        store.flush().unwrap();
+    };
+    let (store, _) = world.open();
+    for minute in 0..4 {
+        fill(&store, "a", minute);
+    }
+    let whole = store.stats().segment_bytes;
+    assert_eq!(store.stats().segments, 4);
+    drop(store);
+    world.options.disk_bytes_max = Some(whole * 3 / 4);
+    let (store, _) = world.open();
+    store.maintain().unwrap();
+    let stats = store.stats();
+    assert!(stats.segments == 3 && stats.segments_expired == 1 && stats.segment_bytes <= whole * 3 / 4);
+    assert_eq!(lines(&store).len(), 6000);
+    drop(store);
+    // The newest segment stays whatever its size.
+    world.options.disk_bytes_max = Some(1);
+    let (store, _) = world.open();
+    store.maintain().unwrap();
+    assert_eq!((store.stats().segments, lines(&store).len()), (1, 2000));
+}
+
+#[test]
+fn templates_are_counted_in_memory_and_in_segments_alike() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let line = |n: i64| match n % 4 {
+        0 => format!("GET /item/{n} took {}ms", n * 3),
+        1 => format!("user {n} logged in"),
+        _ => "tick".to_owned(),
+    };
+    let level = |n: i64| vec![("level".to_owned(), if n % 8 == 0 { "warn" } else { "info" }.to_owned())];
+    let entries = (0..400).map(|n| LogEntry { structured_metadata: level(n), ..entry(n, &line(n)) });
+    append(&store, "a", entries.collect());
+    append(&store, "b", vec![entry(5, "other")]);
+    let query = TemplateQuery {
+        matchers: vec![CompiledMatcher::new(Matcher::new("app", MatchOp::Equal, "a")).unwrap()],
+        start: START,
+        end: START + 390 * SECOND,
+        width: 200 * SECOND,
+        by: "level".to_owned(),
+        templates_max: 100,
+    };
+    let count = |store: &DiskLogStore| {
+        let found = store.templates(&ctx(), &query).unwrap();
+        let mut shown: Vec<String> = found
+            .templates
+            .iter()
+            .map(|template| format!("{} {:?} {:?}", template.text("<_>"), template.value, template.counts))
+            .collect();
+        shown.sort();
+        (shown, found.others)
+    };
+    let all = |bucket: i64| (bucket * 200..(bucket * 200 + 200).min(390)).collect::<Vec<_>>();
+    let counts = |passes: &dyn Fn(i64) -> bool| {
+        [0, 1].map(|bucket| (bucket as u32, all(bucket).iter().filter(|n| passes(**n)).count() as u64))
+    };
+    let mut expected = [
+        ("GET /item/<_> took <_>ms", "info", counts(&|n| n % 8 == 4)),
+        ("GET /item/<_> took <_>ms", "warn", counts(&|n| n % 8 == 0)),
+        ("tick", "info", counts(&|n| n % 4 > 1)),
+        ("user <_> logged in", "info", counts(&|n| n % 4 == 1)),
+    ]
+    .map(|(text, level, counts)| format!("{text} {level:?} {:?}", counts.to_vec()));
+    expected.sort();
+    assert_eq!(count(&store), (expected.to_vec(), 0));
+    store.flush().unwrap();
+    assert_eq!(count(&store), (expected.to_vec(), 0));
+    let few = TemplateQuery { templates_max: 1, ..query.clone() };
+    let found = store.templates(&ctx(), &few).unwrap();
+    assert_eq!((found.templates.len(), found.others > 0), (1, true));
+    let tenant = ctx().tenant;
+    let spec = DeleteSpec {
+        query: "in".to_owned(),
+        matchers: vec![Matcher::new("app", MatchOp::Equal, "a")],
+        line_filters: vec![LineFilter {
+            negated: false,
+            any_of: vec![LineFilterOp::Contains("user".into())],
+        }],
+        metadata_filters: vec![],
+        start: 0,
+        end: i64::MAX,
+        apply_after: i64::MAX,
+        tests_query: false,
+    };
+    store.request_delete(&tenant, spec).unwrap();
+    assert_eq!(count(&store).0, expected[..3]);
+}
+
+#[test]
+fn a_segment_can_be_looked_into() {
+    let world = World::new();
+    let (store, _) = world.open();
+    for app in ["a", "b"] {
+        append(&store, app, (0..100).map(|n| entry(n, &format!("line {n} of {app}"))).collect());
+    }
+    store.flush().unwrap();
+    let [path] = world.segments().try_into().unwrap();
+    let summary = summarize(&world.fs, &path, SummaryDepth::Blocks).unwrap();
+    assert_eq!((summary.min, summary.max), (START, START + 99 * SECOND));
+    let streams: Vec<_> =
+        summary.streams.iter().map(|s| (s.labels.to_string(), s.entries, s.blocks)).collect();
+    assert_eq!(streams, [("{app=\"a\"}".to_owned(), 100, 1), ("{app=\"b\"}".to_owned(), 100, 1)]);
+    assert_eq!((summary.damaged.len(), summary.streams[0].templates), (0, 1));
+    world.fs.flip_bit(&path, 20 * 8).unwrap();
+    let damaged = summarize(&world.fs, &path, SummaryDepth::Blocks).unwrap();
+    assert_eq!(damaged.damaged.len(), 1);
+    assert!(summarize(&world.fs, &path, SummaryDepth::Index).unwrap().damaged.is_empty());
+    world.fs.flip_bit(&path, 1).unwrap();
+    assert!(summarize(&world.fs, &path, SummaryDepth::Index).is_err());
 }
 
 #[test]

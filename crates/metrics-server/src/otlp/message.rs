@@ -1,6 +1,7 @@
-//! The messages of OpenTelemetry's protocol, as far as they matter here; field numbers are those of the published protocol.
+//! The messages of OpenTelemetry's protocol that metrics alone have, as far as they matter here; field numbers are those of the published protocol.
 
 use prost::{Message, Oneof};
+use wire::otlp::{InstrumentationScope, KeyValue, Resource};
 
 /// `opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest`
 #[derive(Clone, PartialEq, Message)]
@@ -18,29 +19,13 @@ pub(crate) struct ResourceMetrics {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Resource {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) attributes: Vec<KeyValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
 pub(crate) struct ScopeMetrics {
     #[prost(message, optional, tag = "1")]
-    pub(crate) scope: Option<Scope>,
+    pub(crate) scope: Option<InstrumentationScope>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) metrics: Vec<Metric>,
     #[prost(string, tag = "3")]
     pub(crate) schema_url: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Scope {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(string, tag = "2")]
-    pub(crate) version: String,
-    #[prost(message, repeated, tag = "3")]
-    pub(crate) attributes: Vec<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -236,111 +221,9 @@ pub(crate) enum ExemplarValue {
     Int(i64),
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct KeyValue {
-    #[prost(string, tag = "1")]
-    pub(crate) key: String,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) value: Option<AnyValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct AnyValue {
-    #[prost(oneof = "Any", tags = "1, 2, 3, 4, 5, 6, 7")]
-    pub(crate) value: Option<Any>,
-}
-
-#[derive(Clone, PartialEq, Oneof)]
-pub(crate) enum Any {
-    #[prost(string, tag = "1")]
-    Text(String),
-    #[prost(bool, tag = "2")]
-    Bool(bool),
-    #[prost(int64, tag = "3")]
-    Int(i64),
-    #[prost(double, tag = "4")]
-    Double(f64),
-    #[prost(message, tag = "5")]
-    Array(Array),
-    #[prost(message, tag = "6")]
-    Map(Map),
-    #[prost(bytes = "vec", tag = "7")]
-    Bytes(Vec<u8>),
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Array {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) values: Vec<AnyValue>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Map {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) values: Vec<KeyValue>,
-}
-
-impl AnyValue {
-    /// The value as a label has it.
-    pub(crate) fn text(&self) -> String {
-        match &self.value {
-            None => String::new(),
-            Some(Any::Text(text)) => text.clone(),
-            Some(Any::Bytes(bytes)) => base64(bytes),
-            Some(_) => self.json().to_string(),
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        use serde_json::json;
-        match &self.value {
-            None => serde_json::Value::Null,
-            Some(Any::Text(text)) => json!(text),
-            Some(Any::Bool(is)) => json!(is),
-            Some(Any::Int(number)) => json!(number),
-            // A whole number is written without its point.
-            Some(Any::Double(number)) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                json!(*number as i64)
-            }
-            Some(Any::Double(number)) => json!(number),
-            Some(Any::Bytes(bytes)) => json!(base64(bytes)),
-            Some(Any::Array(array)) => array.values.iter().map(Self::json).collect(),
-            Some(Any::Map(map)) => {
-                let value = |pair: &KeyValue| pair.value.as_ref().map(Self::json).unwrap_or_default();
-                let pairs = map.values.iter().map(|pair| (pair.key.clone(), value(pair)));
-                serde_json::Value::Object(pairs.collect())
-            }
-        }
-    }
-}
-
-/// Bytes in base64 (RFC 4648).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let padded = [group[0], group.get(1).copied().unwrap_or(0), group.get(2).copied().unwrap_or(0)];
-        let number = u32::from_be_bytes([0, padded[0], padded[1], padded[2]]);
-        for idx in 0..4 {
-            let digit = DIGITS[(number >> (18 - 6 * idx)) as usize & 63];
-            out.push(if idx <= group.len() { digit as char } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_become_base64() {
-        for (bytes, text) in
-            [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(bytes), text);
-        }
-    }
 
     #[test]
     fn field_numbers_are_those_of_the_protocol() {
@@ -360,6 +243,6 @@ mod tests {
             (metric.name.as_str(), point.time_ns, point.value),
             ("g", 2_000_000_000, Some(Number::Double(1.5)))
         );
-        assert_eq!(point.attributes[0].value.as_ref().map(AnyValue::text).as_deref(), Some("b"));
+        assert_eq!(point.attributes[0].value_text(), "b");
     }
 }

@@ -8,9 +8,11 @@ use model::{
     LabelsBuilder, METRIC_NAME_LABEL, MetricMetadata, MetricType, QUANTILE_LABEL, STALE_NAN, TimestampMs,
 };
 
+use wire::otlp::{KeyValue, Resource};
+
 use super::message::{
-    self, CUMULATIVE, DELTA, Data, ExemplarValue, ExponentialPoint, ExportRequest, HistogramPoint, KeyValue,
-    Metric, NO_RECORDED_VALUE, Number, NumberPoint, Resource, ScopeMetrics, SummaryPoint,
+    self, CUMULATIVE, DELTA, Data, ExemplarValue, ExponentialPoint, ExportRequest, HistogramPoint, Metric,
+    NO_RECORDED_VALUE, Number, NumberPoint, ScopeMetrics, SummaryPoint,
 };
 use super::naming::{Named, Strategy, unit_words};
 
@@ -119,7 +121,7 @@ impl Context {
     fn of(attributes: &[KeyValue], settings: &Settings) -> Self {
         let find = |key: &str| {
             let found = attributes.iter().find(|pair| pair.key == key);
-            found.and_then(|pair| pair.value.as_ref()).map(message::AnyValue::text).unwrap_or_default()
+            found.map(KeyValue::value_text).unwrap_or_default()
         };
         let (namespace, name) = (find(IDENTIFYING[0]), find(IDENTIFYING[1]));
         let job = if namespace.is_empty() || name.is_empty() { name } else { format!("{namespace}/{name}") };
@@ -152,7 +154,7 @@ impl Context {
 
 fn labelled(pair: &KeyValue, prefix: &str, settings: &Settings) -> (String, String) {
     let name = settings.strategy.label_name(&format!("{prefix}{}", pair.key), settings.sanitize_underscore);
-    (name, pair.value.as_ref().map(message::AnyValue::text).unwrap_or_default())
+    (name, pair.value_text())
 }
 
 struct Translation<'a> {
@@ -410,9 +412,7 @@ impl Translation<'_> {
         let texts: BTreeMap<&str, String> = attributes
             .iter()
             .filter(|pair| !left_out.contains(&pair.key.as_str()))
-            .map(|pair| {
-                (pair.key.as_str(), pair.value.as_ref().map(message::AnyValue::text).unwrap_or_default())
-            })
+            .map(|pair| (pair.key.as_str(), pair.value_text()))
             .collect();
         let mut labels = LabelsBuilder::new();
         for (key, text) in texts {
@@ -488,10 +488,7 @@ fn exemplar(exemplar: &message::Exemplar) -> Exemplar {
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut labels = LabelsBuilder::new();
     let mut left = EXEMPLAR_CHARACTERS_MAX;
-    let own = exemplar
-        .attributes
-        .iter()
-        .map(|pair| (pair.key.clone(), pair.value.as_ref().map(message::AnyValue::text).unwrap_or_default()));
+    let own = exemplar.attributes.iter().map(|pair| (pair.key.clone(), pair.value_text()));
     // The ids first: they are what an exemplar is for.
     let ids =
         [("trace_id".to_owned(), hex(&exemplar.trace_id)), ("span_id".to_owned(), hex(&exemplar.span_id))];

@@ -18,11 +18,11 @@ use crate::error::BlockError;
 use crate::filter::{LineFilters, TemplatePlan};
 use crate::page::Row;
 use column::{Column, ColumnData, ColumnEncoder, ColumnSink, ColumnValues};
-use tokens::Token;
 
 pub(crate) use column::SlotTest;
 pub(crate) use fields::field_of_line;
-pub(crate) use tokens::{DIGITS_MAX, SLOT_DIGITS, is_slot, slot_takes};
+use tokens::Token;
+pub(crate) use tokens::{DIGITS_MAX, SLOT_DIGITS, is_slot, slot_takes, tokenize};
 
 /// Fewer rows are stored as text.
 const ROWS_MIN: usize = 32;
@@ -409,6 +409,22 @@ impl TemplatedLines {
             self.sections.charge(numbers.len() * 6);
             Ok(Ids { numbers, ordinals })
         })
+    }
+
+    /// How many templates there are.
+    pub(crate) fn templates(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Which template each row has, by number; 0 for a line stored as text.
+    pub(crate) fn template_numbers(&self) -> Result<&[u16], BlockError> {
+        self.ids().map(|ids| ids.numbers.as_slice())
+    }
+
+    /// The key of a template: its line with a marker in place of each slot.
+    pub(crate) fn template_key(&self, number: u16) -> Option<&[u8]> {
+        let idx = usize::from(number).checked_sub(1)?;
+        self.templates.get(idx).map(|template| &*template.shape.key)
     }
 
     fn data(&self) -> Result<ColumnData<'_>, BlockError> {
