@@ -1,6 +1,10 @@
 // The same load for the real peers and for Watchbell, one server after the other, and the ratios.
-//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--only metrics|logs]
-// Peers are Debian's `prometheus` and `victoria-metrics`; as root they are installed where they are missing. Ours are dist/bin (make binaries).
+//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--only metrics|logs|alerts]
+//                          [--alerts 100000] [--groups 1000] [--rounds 6] [--every 10s] [--requests 50] [--patience 60s]
+// Peers are Debian's `prometheus`, `victoria-metrics` and `prometheus-alertmanager`; as root they are installed where they are missing. Ours are
+// dist/bin (make binaries).
+// Alerts: posted in rounds `every` so long, in each a hundredth resolved and as many new; then each question is asked `requests` times, for
+// `patience` at most. Messages go to a receiver in the rig (127.0.0.1:19795).
 // Log lines: LOG_CORPUS names a directory of *.log files, such as the 2k samples of loghub; without it logs are left out.
 
 import { spawn, spawnSync } from "node:child_process";
@@ -11,7 +15,7 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const work = join(root, "target", "bench-peers");
 const rig = join(root, "benches", "rig", "target", "release", "rig");
-const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", only: "" };
+const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", only: "", alerts: "100000", groups: "1000", rounds: "6", every: "10s", requests: "50", patience: "60s" };
 for (let i = 2; i < process.argv.length; i += 2) options[process.argv[i].replace(/^--/, "")] = process.argv[i + 1];
 
 const METRICS = {
@@ -22,7 +26,12 @@ const METRICS = {
 const LOGS = {
   watchbell: (dir) => [join(root, "dist", "bin", "watchbell-logs"), ["-config.file=loki.yaml"]],
 };
-const READY = { watchbell: "/-/ready", prometheus: "/-/ready", "victoria-metrics": "/health", logs: "/ready" };
+const ALERTS = {
+  watchbell: (dir, port) => [join(root, "dist", "bin", "watchbell-alerts"), ["--config.file=alertmanager.yml", `--storage.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`]],
+  alertmanager: (dir, port) => ["prometheus-alertmanager", ["--config.file=alertmanager.yml", `--storage.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`, "--cluster.listen-address="]],
+};
+const KINDS = { metrics: METRICS, logs: LOGS, alerts: ALERTS };
+const READY = { watchbell: "/-/ready", prometheus: "/-/ready", alertmanager: "/-/ready", "victoria-metrics": "/health", logs: "/ready" };
 
 /** A server in a folder of its own, watched from the outside. */
 class Server {
@@ -31,12 +40,11 @@ class Server {
     this.url = `http://127.0.0.1:${port}`;
     rmSync(this.dir, { recursive: true, force: true });
     mkdirSync(this.dir, { recursive: true });
-    copyFileSync(join(root, "benches", "rig", "peers", "prometheus.yml"), join(this.dir, "prometheus.yml"));
-    copyFileSync(join(root, "benches", "rig", "peers", "loki.yaml"), join(this.dir, "loki.yaml"));
+    for (const file of ["prometheus.yml", "loki.yaml", "alertmanager.yml"]) copyFileSync(join(root, "benches", "rig", "peers", file), join(this.dir, file));
   }
 
   async start() {
-    const [command, args] = (this.kind === "metrics" ? METRICS : LOGS)[this.name](this.dir, this.port);
+    const [command, args] = KINDS[this.kind][this.name](this.dir, this.port);
     const log = openSync(join(this.dir, "log"), "a");
     const started = performance.now();
     this.child = spawn(command, args, { cwd: this.dir, stdio: ["ignore", log, log] });
@@ -123,6 +131,37 @@ async function measure(kind, name, port) {
   return { rows, table };
 }
 
+/** Posts, questions and memory of an alert manager; the questions' rows hold p50, p99, server CPU and how often each was asked. */
+async function measureAlerts(name, port) {
+  const server = new Server("alerts", name, port);
+  await server.start();
+  const idle = server.memory("RssAnon");
+  const text = await server.rig("alerts", ...["alerts", "groups", "rounds", "every", "requests", "patience"].flatMap((option) => [`--${option}`, options[option]]));
+  const rows = { "idle RssAnon MiB": idle, ...figures(text) };
+  const cells = text.split("\n").filter((line) => line.startsWith("| ") && !line.startsWith("| query")).map((row) => row.split("|").map((cell) => cell.trim()));
+  const table = Object.fromEntries(cells.map(([, question, p50, p99, cpu, requests, alerts, hash]) => [question, { p50: Number(p50), p99: Number(p99), cpu: Number(cpu), requests, alerts, hash }]));
+  await server.end("SIGTERM");
+  return { rows, table };
+}
+
+function reportAlerts({ watchbell: own, alertmanager: peer }) {
+  const line = (...cells) => console.log(`| ${cells.join(" | ")} |`);
+  const show = (value) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+  const ratio = (theirs, ours) => (ours > 0 ? `×${show(theirs / ours)}` : "–");
+  console.log("\n### alerts\n");
+  line("figure", "watchbell", "alertmanager", "peer / ours");
+  line("---", "---", "---", "---");
+  for (const [name, value] of Object.entries(own.rows)) line(name, show(value), show(peer.rows[name]), ratio(peer.rows[name], value));
+  console.log("\nQuestions: p50 / p99 / server CPU, ms; ratio of p99, of CPU\n");
+  line("question", "alerts", "watchbell", "asked", "alertmanager", "asked", "p99", "CPU");
+  line(...Array(8).fill("---"));
+  for (const [name, ours] of Object.entries(own.table)) {
+    const theirs = peer.table[name];
+    const shown = ({ p50, p99, cpu }) => `${show(p50)} / ${show(p99)} / ${show(cpu)}`;
+    line(name, ours.alerts, shown(ours), ours.requests, shown(theirs) + (theirs.hash === ours.hash ? "" : " (other answer)"), theirs.requests, ratio(theirs.p99, ours.p99), ratio(theirs.cpu, ours.cpu));
+  }
+}
+
 function geometricMean(values) {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
@@ -156,22 +195,32 @@ function report(kind, results) {
 }
 
 function prepare() {
-  if (!existsSync(join(root, "dist", "bin", "watchbell-metrics"))) fail("dist/bin is missing: run make binaries first");
+  const asked = Object.keys(KINDS).filter((kind) => options.only === "" || options.only === kind);
+  if (asked.length === 0) fail(`--only ${options.only}: there are ${Object.keys(KINDS).join(", ")}`);
+  const absent = asked.filter((kind) => !existsSync(join(root, "dist", "bin", `watchbell-${kind}`)));
+  if (absent.length > 0) fail(`dist/bin lacks watchbell-${absent.join(", watchbell-")}: run make binaries first`);
   const build = spawnSync("cargo", ["build", "--release", "--quiet", "--manifest-path", join(root, "benches", "rig", "Cargo.toml"), "--target-dir", join(root, "benches", "rig", "target")], { cwd: "/", stdio: "inherit" });
   if (build.status !== 0) fail("the rig could not be built");
-  const missing = ["prometheus", "victoria-metrics"].filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
-  if (missing.length === 0 || options.only === "logs") return;
+  const needed = { metrics: ["prometheus", "victoria-metrics"], logs: [], alerts: ["prometheus-alertmanager"] };
+  const missing = asked.flatMap((kind) => needed[kind]).filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
+  if (missing.length === 0) return asked;
   const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...missing];
   if (process.getuid() !== 0 || spawnSync(install[0], install.slice(1), { stdio: "inherit" }).status !== 0) fail(`missing: ${missing.join(", ")}; run: sudo ${install.join(" ")}`);
+  return asked;
 }
 
-prepare();
-if (options.only !== "logs") {
+const asked = prepare();
+if (asked.includes("metrics")) {
   const results = {};
   for (const name of Object.keys(METRICS)) results[name] = await measure("metrics", name, 19090);
   report("metrics", results);
 }
-if (options.only !== "metrics") {
+if (asked.includes("alerts")) {
+  const results = {};
+  for (const name of Object.keys(ALERTS)) results[name] = await measureAlerts(name, 19793);
+  reportAlerts(results);
+}
+if (asked.includes("logs")) {
   if (process.env.LOG_CORPUS) report("logs", { watchbell: await measure("logs", "watchbell", 13100) });
   else console.log("\nLogs were left out: LOG_CORPUS names no directory of *.log files.");
 }

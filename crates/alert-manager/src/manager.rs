@@ -44,8 +44,8 @@ pub use explain::Tested;
 
 /// Notifications that are on their way at a time.
 const DELIVERIES_MAX: usize = 500;
-/// Events that wait to be written to the history.
-const HISTORY_QUEUE_MAX: usize = 10_000;
+/// Events that wait to be written to the history. When half are there, they are written at once.
+const HISTORY_QUEUE_MAX: usize = 50_000;
 
 /// What is needed to make a manager.
 #[derive(Debug)]
@@ -127,10 +127,35 @@ struct Inner {
     deliveries: Semaphore,
     /// One change of silences at a time, so that what is stored and what is known agree.
     silence_changes: AsyncMutex<()>,
-    history_queue: Mutex<Vec<HistoryEvent>>,
+    history_queue: Mutex<Vec<Noted>>,
+    /// Tells that many events wait.
+    history_filling: Notify,
     /// Held while events are written, so that whoever waits for it sees all that were taken before.
     history_writing: tokio::sync::Mutex<()>,
     started_at: TimestampNs,
+}
+
+/// An event that waits to be written. Of an alert it holds no copy: a hundred thousand may begin at once.
+#[derive(Debug)]
+enum Noted {
+    Event(Box<HistoryEvent>),
+    Transition { at: TimestampNs, alert: Arc<Alert>, resolved: bool },
+}
+
+impl Noted {
+    fn into_event(self) -> HistoryEvent {
+        match self {
+            Self::Event(event) => *event,
+            Self::Transition { at, alert, resolved } => {
+                let (labels, fingerprint) = (pairs(&alert.labels), alert.fingerprint.to_string());
+                let happening = match resolved {
+                    true => Happening::AlertResolved { labels, fingerprint },
+                    false => Happening::AlertFiring { labels, fingerprint },
+                };
+                HistoryEvent { at, happening }
+            }
+        }
+    }
 }
 
 /// What a configuration is made into.
@@ -185,6 +210,7 @@ impl Manager {
             deliveries: Semaphore::new(DELIVERIES_MAX),
             silence_changes: AsyncMutex::new(()),
             history_queue: Mutex::default(),
+            history_filling: Notify::new(),
             history_writing: tokio::sync::Mutex::default(),
             started_at,
         }));
@@ -298,14 +324,7 @@ impl Manager {
                     self.0.lifecycle.spawn("notification", task);
                 }
                 Action::Transition { alert, resolved } => {
-                    let (labels, fingerprint) = (pairs(&alert.labels), alert.fingerprint.to_string());
-                    self.record(
-                        now,
-                        match resolved {
-                            true => Happening::AlertResolved { labels, fingerprint },
-                            false => Happening::AlertFiring { labels, fingerprint },
-                        },
-                    );
+                    self.enqueue(Noted::Transition { at: now, alert, resolved });
                 }
                 Action::Suppressed { reason, alerts, group_key } => {
                     self.0.metrics.kept_back(reason, &group_key, alerts as u64);
@@ -318,12 +337,19 @@ impl Manager {
 
     /// Notes an event; it is written soon.
     fn record(&self, at: TimestampNs, happening: Happening) {
+        self.enqueue(Noted::Event(Box::new(HistoryEvent { at, happening })));
+    }
+
+    fn enqueue(&self, noted: Noted) {
         let mut queue = self.0.history_queue.lock();
         if queue.len() >= HISTORY_QUEUE_MAX {
             self.0.metrics.history_errors.inc();
             return;
         }
-        queue.push(HistoryEvent { at, happening });
+        queue.push(noted);
+        if queue.len() == HISTORY_QUEUE_MAX / 2 {
+            self.0.history_filling.notify_one();
+        }
     }
 
     /// Makes or changes a silence; gives its id.

@@ -16,15 +16,47 @@ pub fn rfc3339_ms(ns: TimestampNs) -> String {
     layout(ns, "2006-01-02T15:04:05.000Z07:00")
 }
 
-/// The same as [`rfc3339_ms`], appended.
-pub fn push_rfc3339_ms(out: &mut Vec<u8>, ns: TimestampNs) {
-    const MS: i64 = SECOND / 1000;
-    let text = model::format_rfc3339_ns(ns.saturating_sub(ns.rem_euclid(SECOND)));
-    let ms = ns.rem_euclid(SECOND) / MS;
-    out.extend(text.bytes().take_while(|byte| !matches!(byte, b'.' | b'Z')));
-    out.push(b'.');
-    out.extend([ms / 100, ms / 10 % 10, ms % 10].map(|digit| b'0' + digit as u8));
-    out.push(b'Z');
+/// Appends times as [`rfc3339_ms`] writes them: many times, mostly of a few days.
+#[derive(Debug)]
+pub struct TimeWriter {
+    day: i64,
+    /// `2026-11-22T` of the day.
+    date: String,
+}
+
+impl TimeWriter {
+    /// A writer that knows the epoch's day.
+    pub fn new() -> Self {
+        Self { day: 0, date: "1970-01-01T".to_owned() }
+    }
+
+    /// Appends a time.
+    pub fn push(&mut self, out: &mut Vec<u8>, ns: TimestampNs) {
+        const MS: i64 = SECOND / 1000;
+        const DAY_MS: i64 = 86_400_000;
+        let all_ms = ns.div_euclid(MS);
+        let (day, ms) = (all_ms.div_euclid(DAY_MS), all_ms.rem_euclid(DAY_MS));
+        if day != self.day {
+            self.day = day;
+            self.date = rfc3339(ns).chars().take("2026-11-22T".len()).collect();
+        }
+        out.extend_from_slice(self.date.as_bytes());
+        let (second, ms) = (ms / 1000, ms % 1000);
+        let two = |number: i64| [number / 10, number % 10].map(|digit| b'0' + digit as u8);
+        for (number, then) in [(second / 3600, b':'), (second / 60 % 60, b':'), (second % 60, b'.')] {
+            out.extend_from_slice(&two(number));
+            out.push(then);
+        }
+        out.push(b'0' + (ms / 100) as u8);
+        out.extend_from_slice(&two(ms % 100));
+        out.push(b'Z');
+    }
+}
+
+impl Default for TimeWriter {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 fn layout(ns: TimestampNs, layout: &str) -> String {
@@ -53,11 +85,12 @@ mod tests {
 
     #[test]
     fn both_ways_to_write_milliseconds_agree() {
+        let mut writer = TimeWriter::new();
         for ns in
             [0, 1, 999_999, 1_000_000, -1, -SECOND, i64::MAX, i64::MIN, 1_709_164_800 * SECOND + 5_999_999]
         {
             let mut out = Vec::new();
-            push_rfc3339_ms(&mut out, ns);
+            writer.push(&mut out, ns);
             assert_eq!(String::from_utf8(out).unwrap(), rfc3339_ms(ns), "{ns}");
         }
     }

@@ -62,16 +62,19 @@ impl Labels {
     }
 
     /// The number of pairs.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.ends.len()
     }
 
     /// Whether there is no pair.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.ends.is_empty()
     }
 
     /// The value of `name`, if the set has it.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&str> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -87,6 +90,7 @@ impl Labels {
     }
 
     /// The value of `name`, or the empty string: what PromQL and LogQL compare a missing label with.
+    #[inline]
     pub fn value(&self, name: &str) -> &str {
         self.get(name).unwrap_or("")
     }
@@ -97,6 +101,7 @@ impl Labels {
     }
 
     /// All pairs in order of name.
+    #[inline]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + DoubleEndedIterator + Clone {
         (0..self.len()).map(|idx| self.pair(idx))
     }
@@ -119,6 +124,7 @@ impl Labels {
         self.0.text.len() + self.0.ends.len() * 8 + 48
     }
 
+    #[inline]
     fn pair(&self, idx: usize) -> (&str, &str) {
         let (name_end, value_end) = self.0.ends[idx];
         let start = if idx == 0 { 0 } else { self.0.ends[idx - 1].1 };

@@ -1,118 +1,154 @@
 //! Alerts and groups as the API shows them, written as text at once: an answer may have a hundred thousand.
 
-use std::collections::BTreeMap;
-
 use model::Labels;
-use serde::Serialize;
 
 use crate::alert::Fingerprint;
 use crate::dispatch::{AlertView, GroupView};
-use crate::times::push_rfc3339_ms;
+use crate::times::TimeWriter;
 
-/// What an alert takes, about.
-const ALERT_BYTES: usize = 1 << 10;
+/// What an alert takes beside its texts, about.
+const ALERT_BYTES: usize = 512;
 
 /// A list of alerts.
 pub(super) fn alerts(views: &[AlertView]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2 + views.len() * ALERT_BYTES);
-    push_alerts(&mut out, views);
-    out
+    let mut page = Page::for_alerts(views);
+    page.alerts(views);
+    page.out
 }
 
 /// A list of groups.
 pub(super) fn groups(groups: &[GroupView]) -> Vec<u8> {
-    let count: usize = groups.iter().map(|group| 1 + group.alerts.len()).sum();
-    let mut out = Vec::with_capacity(2 + count * ALERT_BYTES);
-    push_list(&mut out, groups, |out, group| {
-        out.extend_from_slice(b"{\"labels\":");
-        push_labels(out, &group.labels);
-        out.extend_from_slice(b",\"routeLabels\":");
-        push_json::<BTreeMap<String, String>>(out, &group.route_labels);
-        out.extend_from_slice(b",\"receiver\":{\"name\":");
-        push_json(out, &group.receiver);
-        out.extend_from_slice(b"},\"alerts\":");
-        push_alerts(out, &group.alerts);
-        out.push(b'}');
+    let mut page = Page::for_alerts(groups.iter().flat_map(|group| &group.alerts));
+    page.list(groups, |page, group| {
+        page.raw("{\"labels\":");
+        page.labels(&group.labels);
+        page.raw(",\"routeLabels\":");
+        page.pairs(group.route_labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        page.raw(",\"receiver\":{\"name\":");
+        page.text(&group.receiver);
+        page.raw("},\"alerts\":");
+        page.alerts(&group.alerts);
+        page.raw("}");
     });
-    out
+    page.out
 }
 
-fn push_alerts(out: &mut Vec<u8>, views: &[AlertView]) {
-    push_list(out, views, push_alert);
+/// An answer that is being written.
+struct Page {
+    out: Vec<u8>,
+    times: TimeWriter,
 }
 
-fn push_alert(out: &mut Vec<u8>, view: &AlertView) {
-    let alert = &view.alert;
-    out.extend_from_slice(b"{\"annotations\":");
-    push_labels(out, &alert.annotations);
-    out.extend_from_slice(b",\"endsAt\":\"");
-    push_rfc3339_ms(out, alert.ends_at);
-    out.extend_from_slice(b"\",\"fingerprint\":");
-    push_fingerprint(out, &alert.fingerprint);
-    out.extend_from_slice(b",\"receivers\":");
-    push_list(out, &view.receivers, |out, name| {
-        out.extend_from_slice(b"{\"name\":");
-        push_json(out, name);
-        out.push(b'}');
-    });
-    out.extend_from_slice(b",\"startsAt\":\"");
-    push_rfc3339_ms(out, alert.starts_at);
-    out.extend_from_slice(b"\",\"status\":{\"inhibitedBy\":");
-    push_list(out, &view.inhibited_by, push_fingerprint);
-    out.extend_from_slice(b",\"mutedBy\":");
-    push_list(out, &view.muted_by, push_json);
-    out.extend_from_slice(b",\"silencedBy\":");
-    push_list(out, &view.silenced_by, push_json);
-    let state: &[u8] = if view.is_suppressed() { b"suppressed" } else { b"active" };
-    for part in [b",\"state\":\"", state, b"\"},\"updatedAt\":\""] {
-        out.extend_from_slice(part);
+impl Page {
+    /// With room for these alerts, so that it need not be moved while it grows.
+    fn for_alerts<'v>(views: impl IntoIterator<Item = &'v AlertView>) -> Self {
+        let bytes = |view: &AlertView| {
+            let alert = &view.alert;
+            let sets = [&alert.labels, &alert.annotations];
+            // Each pair has six characters around it.
+            let texts: usize = sets.iter().map(|set| set.heap_bytes()).sum();
+            ALERT_BYTES + texts + alert.generator_url.len()
+        };
+        let room = views.into_iter().map(bytes).sum::<usize>();
+        Self { out: Vec::with_capacity(2 + room), times: TimeWriter::new() }
     }
-    push_rfc3339_ms(out, alert.updated_at);
-    out.extend_from_slice(b"\",\"labels\":");
-    push_labels(out, &alert.labels);
-    if !alert.generator_url.is_empty() {
-        out.extend_from_slice(b",\"generatorURL\":");
-        push_json(out, &alert.generator_url);
-    }
-    out.push(b'}');
-}
 
-fn push_list<T>(out: &mut Vec<u8>, items: &[T], push: impl Fn(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (no, item) in items.iter().enumerate() {
-        if no > 0 {
-            out.push(b',');
+    fn alerts(&mut self, views: &[AlertView]) {
+        self.list(views, Self::alert);
+    }
+
+    fn alert(&mut self, view: &AlertView) {
+        let alert = &view.alert;
+        self.raw("{\"annotations\":");
+        self.labels(&alert.annotations);
+        self.raw(",\"endsAt\":\"");
+        self.times.push(&mut self.out, alert.ends_at);
+        self.raw("\",\"fingerprint\":");
+        self.fingerprint(&alert.fingerprint);
+        self.raw(",\"receivers\":");
+        self.list(&view.receivers, |page, name| {
+            page.raw("{\"name\":");
+            page.text(name);
+            page.raw("}");
+        });
+        self.raw(",\"startsAt\":\"");
+        self.times.push(&mut self.out, alert.starts_at);
+        self.raw("\",\"status\":{\"inhibitedBy\":");
+        self.list(&view.inhibited_by, Self::fingerprint);
+        self.raw(",\"mutedBy\":");
+        self.list(&view.muted_by, |page, name| page.text(name));
+        self.raw(",\"silencedBy\":");
+        self.list(&view.silenced_by, |page, id| page.text(id));
+        self.raw(",\"state\":\"");
+        self.raw(if view.is_suppressed() { "suppressed" } else { "active" });
+        self.raw("\"},\"updatedAt\":\"");
+        self.times.push(&mut self.out, alert.updated_at);
+        self.raw("\",\"labels\":");
+        self.labels(&alert.labels);
+        if !alert.generator_url.is_empty() {
+            self.raw(",\"generatorURL\":");
+            self.text(&alert.generator_url);
         }
-        push(out, item);
+        self.raw("}");
     }
-    out.push(b']');
-}
 
-fn push_labels(out: &mut Vec<u8>, labels: &Labels) {
-    out.push(b'{');
-    for (no, (name, value)) in labels.iter().enumerate() {
-        if no > 0 {
-            out.push(b',');
+    fn list<T>(&mut self, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.raw("[");
+        for (no, item) in items.iter().enumerate() {
+            if no > 0 {
+                self.raw(",");
+            }
+            write(self, item);
         }
-        push_json(out, name);
-        out.push(b':');
-        push_json(out, value);
+        self.raw("]");
     }
-    out.push(b'}');
-}
 
-/// 16 hexadecimal digits in quotes.
-fn push_fingerprint(out: &mut Vec<u8>, fingerprint: &Fingerprint) {
-    out.push(b'"');
-    for shift in (0..16).rev() {
-        out.push(b"0123456789abcdef"[(fingerprint.0 >> (shift * 4) & 0xf) as usize]);
+    fn labels(&mut self, labels: &Labels) {
+        self.pairs(labels.iter());
     }
-    out.push(b'"');
-}
 
-fn push_json<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    // Only a writer that fails, or a map whose keys are no texts, could fail, and there is neither.
-    serde_json::to_writer(out, value).expect("texts can always be written to memory");
+    fn pairs<'p>(&mut self, pairs: impl Iterator<Item = (&'p str, &'p str)>) {
+        self.raw("{");
+        for (no, (name, value)) in pairs.enumerate() {
+            if no > 0 {
+                self.raw(",");
+            }
+            self.text(name);
+            self.raw(":");
+            self.text(value);
+        }
+        self.raw("}");
+    }
+
+    /// 16 hexadecimal digits in quotes.
+    fn fingerprint(&mut self, fingerprint: &Fingerprint) {
+        let digit = |shift: u32| b"0123456789abcdef"[(fingerprint.0 >> (60 - shift * 4) & 0xf) as usize];
+        let digits: [u8; 16] = std::array::from_fn(|no| digit(no as u32));
+        self.raw("\"");
+        self.out.extend_from_slice(&digits);
+        self.raw("\"");
+    }
+
+    fn raw(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// A text in quotes.
+    fn text(&mut self, text: &str) {
+        let has_escapes =
+            text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'));
+        if has_escapes {
+            return self.escaped(text);
+        }
+        self.raw("\"");
+        self.raw(text);
+        self.raw("\"");
+    }
+
+    fn escaped(&mut self, text: &str) {
+        // Neither a text nor a writer to memory fails.
+        serde_json::to_writer(&mut self.out, text).expect("a text can always be written to memory");
+    }
 }
 
 #[cfg(test)]

@@ -125,7 +125,9 @@ impl LabelIndex {
                 }
                 // Of a matcher that takes alerts without the label: what it does not take.
                 None => {
-                    let wanted = values.iter().filter(|(value, _)| matcher.matches(value) != matches_empty);
+                    let prefix = matcher.literal_prefix();
+                    let matches = |value: &str| value.starts_with(prefix) && matcher.matches(value);
+                    let wanted = values.iter().filter(|(value, _)| matches(value) != matches_empty);
                     wanted.for_each(|(_, one)| one.add_to(&mut found));
                 }
             }

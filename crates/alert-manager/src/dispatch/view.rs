@@ -113,7 +113,7 @@ impl Dispatcher {
                 views.push(view);
             }
         }
-        views.sort_unstable_by_key(|view| view.alert.fingerprint);
+        views.sort_by_cached_key(|view| view.alert.fingerprint);
         views
     }
 

@@ -52,6 +52,7 @@ impl Manager {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(HISTORY_EVERY) => {}
+                () = self.0.history_filling.notified() => {}
                 () = stopping.cancelled() => {
                     self.flush_history().await;
                     return;
@@ -70,8 +71,8 @@ impl Manager {
         }
         let inner = Arc::clone(&self.0);
         let writing = tokio::task::spawn_blocking(move || {
-            for event in &events {
-                inner.history.record(event)?;
+            for event in events {
+                inner.history.record(&event.into_event())?;
             }
             inner.history.sync()
         });

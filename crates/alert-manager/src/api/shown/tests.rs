@@ -1,5 +1,6 @@
 //! The exact text of answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
