@@ -140,10 +140,15 @@ impl Merged<'_> {
     /// Adds a source's counts; returns how many bytes more they take.
     fn add(&mut self, found: Found) -> u64 {
         let mut bytes = 0;
-        for (key, of_values) in found.counts {
+        let total =
+            |values: &BTreeMap<String, Counts>| values.values().flat_map(BTreeMap::values).sum::<u64>();
+        // Where there is no room for all, the most frequent are kept, whatever order hashing gives.
+        let mut of_source: Vec<_> = found.counts.into_iter().collect();
+        of_source.sort_by(|a, b| total(&b.1).cmp(&total(&a.1)).then_with(|| a.0.cmp(&b.0)));
+        for (key, of_values) in of_source {
             if !self.counts.contains_key(&key) {
                 if self.counts.len() >= self.query.templates_max {
-                    self.others += of_values.values().flat_map(|counts| counts.values()).sum::<u64>();
+                    self.others += total(&of_values);
                     continue;
                 }
                 bytes += key.len() as u64 + 128;

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod arbitrary;
 mod brute_force;
 mod contract;
+mod damage;
 mod fields;
