@@ -5,12 +5,14 @@ mod delete;
 mod detected;
 mod encode;
 mod labels;
+mod legacy;
 mod otlp;
 mod params;
 mod patterns;
 mod permit;
 mod push;
 mod query;
+mod rings;
 mod rules;
 mod series;
 mod status;
@@ -33,19 +35,10 @@ pub(crate) use tail::{TailFeed, Turn};
 pub(crate) use volume::VolumeGrouping;
 
 /// Paths of the original that are not built yet: they say so.
-const NOT_BUILT: [&str; 27] = [
+const NOT_BUILT: [&str; 14] = [
     "/loki/api/v1/index/shards",
     "/loki/api/v1/cache/generation_numbers",
     "/config/tenant/v1/limits",
-    "/ring",
-    "/distributor/ring",
-    "/ruler/ring",
-    "/compactor/ring",
-    "/indexgateway/ring",
-    "/scheduler/ring",
-    "/pattern/ring",
-    "/memberlist",
-    "/flush/tenant",
     "/ingester/shutdown",
     "/ingester/prepare_shutdown",
     "/ingester/flush_shutdown",
@@ -53,10 +46,6 @@ const NOT_BUILT: [&str; 27] = [
     "/log_level",
     "/debug/fgprof",
     "/debug/pprof/{*profile}",
-    "/api/prom/query",
-    "/api/prom/label",
-    "/api/prom/label/{name}/values",
-    "/api/prom/series",
     "/api/prom/tail",
     "/loki/api/v2alpha/tail",
     "/ui/{*page}",
@@ -93,11 +82,19 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
             "/loki/api/v1/delete",
             get(delete::list).post(delete::create).put(delete::create).delete(delete::cancel),
         )
+        .route("/api/prom/query", get(legacy::query).post(legacy::query))
+        .route("/api/prom/label", get(legacy::names).post(legacy::names))
+        .route("/api/prom/label/{name}/values", get(legacy::values).post(legacy::values))
+        .route("/api/prom/series", get(series::series).post(series::series))
+        .route("/flush/tenant", post(status::flush))
         .route("/flush", get(status::flush).post(status::flush))
         .route("/config", get(status::config))
         .route("/api/v1/status/watchbell", get(status::watchbell))
         .route("/services", get(status::services))
         .merge(rules::router());
+    for path in rings::PATHS {
+        routes = routes.route(path, get(rings::page));
+    }
     for path in NOT_BUILT {
         routes = routes.route(path, service::not_built().with_state(()));
     }

@@ -1,5 +1,6 @@
 //! The composition root: what the service is made of, and in which order it starts and stops.
 
+mod overrides;
 mod store;
 
 use std::fmt;
@@ -241,6 +242,7 @@ impl service::App for App {
                 self.site.serve(listener, http(), grpc::routes(&self.server));
             }
             store::spawn_tasks(&self.lifecycle, &self.store);
+            overrides::watch(&self.lifecycle, &self.server);
             self.server.ruler.run_groups();
             self.lifecycle.set_ready();
             Ok(())

@@ -56,9 +56,14 @@ pub struct Config {
     pub overrides: BTreeMap<String, Arc<Limits>>,
     /// The file of overrides.
     pub overrides_file: Option<PathBuf>,
+    /// How often the file of overrides is looked at.
+    pub overrides_period: Duration,
     /// Rules.
     pub ruler: RulerConfig,
 }
+
+/// Limits of tenants that have their own.
+pub(crate) type Overrides = BTreeMap<String, Arc<Limits>>;
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +116,7 @@ impl Default for Config {
             limits: Arc::default(),
             overrides: BTreeMap::new(),
             overrides_file: None,
+            overrides_period: Duration::from_secs(10),
             ruler: RulerConfig::default(),
         }
     }
@@ -161,12 +167,18 @@ pub(crate) fn read(document: &Document) -> Result<LoadedConfig, ConfigErrors> {
     found.sort_by(|a, b| a.place.cmp(&b.place));
     let mut warnings: Vec<String> = found.iter().map(ToString::to_string).collect();
     if let Some(path) = &config.overrides_file {
-        let document = Document::load(path)?;
-        let overrides = document.read(|root| limits::read_overrides(root, &config.limits))?;
-        warnings.extend(overrides.warnings.iter().map(ToString::to_string));
-        config.overrides = overrides.value;
+        let (overrides, more) = load_overrides(path, &config.limits)?;
+        warnings.extend(more);
+        config.overrides = overrides;
     }
     Ok(LoadedConfig { config, warnings, masked_yaml: document.to_masked_yaml() })
+}
+
+/// Reads a file of overrides over the common limits; what was accepted without effect comes second. Blocks.
+pub(crate) fn load_overrides(path: &Path, common: &Limits) -> Result<(Overrides, Vec<String>), ConfigErrors> {
+    let document = Document::load(path)?;
+    let overrides = document.read(|root| limits::read_overrides(root, common))?;
+    Ok((overrides.value, overrides.warnings.iter().map(ToString::to_string).collect()))
 }
 
 fn read_root(root: &Node) -> Result<Config, Reported> {

@@ -219,6 +219,14 @@ async fn the_api_answers_as_the_original_does() {
             r#"{"status":"success","data":"{a=\"b\"} |= \"x\""}"#,
         ),
         ("/rules/test/test", &[], 404, "404 page not found\n"),
+        ("/api/prom/label", &[], 200, r#"{"values":["containers","service_name"]}"#),
+        ("/api/prom/label/containers/values", &[], 200, r#"{"values":["host1/web"]}"#),
+        (
+            "/api/prom/query",
+            &[("query", "rate({a=\"b\"}[1m])")],
+            400,
+            "legacy endpoints only support streams result type\n",
+        ),
         ("/alertmanager/api/v2/status", &[], 404, "404 page not found\n"),
         ("/loki/api/v1/rules", &[], 404, "no rule groups found\n"),
         (
@@ -266,6 +274,15 @@ async fn the_api_answers_as_the_original_does() {
     ] {
         assert_eq!(server.get(path, params).await, (status, body.to_owned()), "{path} {params:?}");
     }
+    for (regexp, found) in [("co.e\"", 1), ("nothing", 0)] {
+        let answer = server.get_json("/api/prom/query", &[("query", SELECTOR), ("regexp", regexp)]).await;
+        assert_eq!(answer["streams"].as_array().map(Vec::len), Some(found), "{answer}");
+        if found > 0 {
+            assert_eq!(answer["streams"][0]["entries"][0]["line"], "{\"code\":5}");
+        }
+    }
+    let ring = server.get_with("/ring", &[], &[("Accept", "application/json")]).await;
+    assert!(ring.0 == 200 && ring.1.contains(r#""state":"ACTIVE""#), "{}", ring.1);
     let flags = [("X-Loki-Response-Encoding-Flags", "categorize-labels")];
     let query = format!("{SELECTOR} | json");
     let (_, body) = server.get_with("/loki/api/v1/query_range", &[("query", &query)], &flags).await;

@@ -170,7 +170,7 @@ pub(super) fn push_text(out: &mut String, text: &str) {
 }
 
 /// `,"stats":{…}` with every key that clients know.
-fn push_stats(out: &mut String, stats: &QueryStats, took: Duration) {
+pub(super) fn push_stats(out: &mut String, stats: &QueryStats, took: Duration) {
     let scan = &stats.scan;
     let seconds = took.as_secs_f64();
     let per_second = |count: u64| if seconds > 0.0 { (count as f64 / seconds) as u64 } else { 0 };

@@ -16,10 +16,7 @@ use crate::error::ApiError;
 use crate::server::Server;
 
 pub(super) async fn names(State(server): State<Arc<Server>>, call: Call) -> Result<Response, ApiError> {
-    let streams = streams_of(&server, call).await?;
-    let names: BTreeSet<&str> =
-        streams.iter().flat_map(|stats| stats.stream.labels.iter().map(|(name, _)| name)).collect();
-    Ok(encode::json(list(&names)))
+    Ok(encode::json(list(&names_of(&server, call).await?)))
 }
 
 pub(super) async fn values(
@@ -27,13 +24,28 @@ pub(super) async fn values(
     Path(name): Path<String>,
     call: Call,
 ) -> Result<Response, ApiError> {
-    let streams = streams_of(&server, call).await?;
-    let values: BTreeSet<&str> = streams.iter().filter_map(|stats| stats.stream.labels.get(&name)).collect();
-    Ok(encode::json(list(&values)))
+    Ok(encode::json(list(&values_of(&server, call, &name).await?)))
+}
+
+/// The names of labels that a call asks for.
+pub(super) async fn names_of(server: &Arc<Server>, call: Call) -> Result<BTreeSet<String>, ApiError> {
+    let streams = streams_of(server, call).await?;
+    let names = streams.iter().flat_map(|stats| stats.stream.labels.iter().map(|(name, _)| name.to_owned()));
+    Ok(names.collect())
+}
+
+/// The values of a label that a call asks for.
+pub(super) async fn values_of(
+    server: &Arc<Server>,
+    call: Call,
+    name: &str,
+) -> Result<BTreeSet<String>, ApiError> {
+    let streams = streams_of(server, call).await?;
+    Ok(streams.iter().filter_map(|stats| stats.stream.labels.get(name).map(str::to_owned)).collect())
 }
 
 /// The list; without `data` where it is empty, as the original has it.
-fn list(items: &BTreeSet<&str>) -> String {
+fn list(items: &BTreeSet<String>) -> String {
     if items.is_empty() {
         return r#"{"status":"success"}"#.to_owned();
     }

@@ -81,15 +81,7 @@ pub(crate) struct RangeRequest {
 pub(super) async fn range(State(server): State<Arc<Server>>, call: Call) -> Result<Response, ApiError> {
     let started = server.ingester.clock.monotonic();
     let categorizes = call.categorizes_labels();
-    let (start, end) = call.params.bounds(server.now_ns())?;
-    let request = RangeRequest {
-        start,
-        end,
-        step: call.params.span("step")?,
-        limit: limit(&call.params)?,
-        direction: direction(&call.params)?,
-        interval: call.params.span("interval")?.unwrap_or(0),
-    };
+    let request = range_request(&call, server.now_ns())?;
     let limits = server.limits_of(&call.scope.context.tenant);
     let range = checked_range(call.query()?, request, &limits, server.now_ns())?;
     let (store, engine) = (Arc::clone(&server.ingester.store), server.engine(&limits));
@@ -119,6 +111,19 @@ pub(super) async fn instant(State(server): State<Arc<Server>>, call: Call) -> Re
     server.ingester.metrics.query_seconds.with(&["instant"]).observe(took.as_secs_f64());
     server.ingester.metrics.query_bytes.add(stats.scan.bytes_scanned);
     Ok(encode::json(encode::metric(&answer, &stats, took)))
+}
+
+/// What a call asks for, from its parameters.
+pub(super) fn range_request(call: &Call, now: TimestampNs) -> Result<RangeRequest, ApiError> {
+    let (start, end) = call.params.bounds(now)?;
+    Ok(RangeRequest {
+        start,
+        end,
+        step: call.params.span("step")?,
+        limit: limit(&call.params)?,
+        direction: direction(&call.params)?,
+        interval: call.params.span("interval")?.unwrap_or(0),
+    })
 }
 
 fn limit(params: &Params) -> Result<usize, ApiError> {

@@ -37,7 +37,7 @@ pub(super) fn read(map: &Map, config: &mut Config, limits: &mut Limits) -> Resul
     read_retention_blocks(map, config, limits)?;
     block(map, "runtime_config", |runtime| {
         runtime.set_some(&mut config.overrides_file, "file", Node::file_path);
-        runtime.without_meaning(&["period"], "the file is read at the start and with each reload");
+        runtime.set(&mut config.overrides_period, "period", duration);
         Ok(())
     })?;
     block(map, "ruler_storage", |storage| {

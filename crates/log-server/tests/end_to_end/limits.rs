@@ -82,3 +82,35 @@ limits_config:
         assert!(got == status && text.contains(part), "{query}: {got} {text}");
     }
 }
+
+#[tokio::test]
+async fn limits_of_tenants_change_while_the_server_runs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("overrides.yaml");
+    std::fs::write(&file, "overrides: {a: {max_line_size: 10}}\n").expect("written");
+    let config = format!("runtime_config: {{file: {}, period: 100ms}}\n", file.display());
+    let server = Server::start(dir.path(), &config).await;
+    let at = server.now_ns();
+    let push = async |line: &str| {
+        let body = json_push(at, &[line]).into_bytes();
+        let tenant = [("X-Scope-OrgID", "a")];
+        server.post_with("/loki/api/v1/push", "application/json", body, &tenant).await.0
+    };
+    assert_eq!(push("far more than ten bytes").await, 400);
+    std::fs::write(&file, "overrides: {a: {max_line_size: 100}}\n").expect("written");
+    let changed = async {
+        while push("far more than ten bytes").await != 204 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), changed).await.expect("in time");
+    // A file that is wrong changes nothing, and is told.
+    std::fs::write(&file, "overrides: {a: {max_line_size: nonsense}}\n").expect("written");
+    let told = async {
+        while !server.get("/metrics", &[]).await.1.contains("loki_runtime_config_last_reload_successful 0") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), told).await.expect("in time");
+    assert_eq!(push("far more than ten bytes, once more").await, 204);
+}
