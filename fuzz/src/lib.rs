@@ -2,6 +2,8 @@
 
 #[path = "../../crates/tsdb/tests/it/arbitrary.rs"]
 mod arbitrary;
+#[path = "../../crates/log-store/tests/store/arbitrary.rs"]
+mod arbitrary_logs;
 
 use std::sync::LazyLock;
 
@@ -50,6 +52,46 @@ pub fn chunks(data: &[u8]) {
     }
     for kind in [HistogramKind::Integer, HistogramKind::Float] {
         decode_histograms(kind, data, &mut Vec::new(), &mut Vec::new()).ok();
+    }
+}
+
+/// A segment of the log store, with changes.
+pub fn log_segment(data: &[u8]) {
+    arbitrary_logs::segment(data);
+}
+
+/// A segment of the log store with this index.
+pub fn log_segment_index(data: &[u8]) {
+    arbitrary_logs::segment_index(data);
+}
+
+/// A log of the log store with these records.
+pub fn log_wal(data: &[u8]) {
+    arbitrary_logs::wal(data);
+}
+
+/// A query: what parses is checked, and printed so that it parses to the same.
+pub fn logql(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(expr) = logql_syntax::parse(text) else { return };
+    logql::check(&expr).ok();
+    for printed in [expr.to_string(), expr.pretty()] {
+        let again = logql_syntax::parse(&printed).expect("what was printed parses");
+        assert_eq!(again.to_string(), expr.to_string(), "{text:?} is printed as {printed:?}");
+    }
+}
+
+/// A request with OpenTelemetry's logs, in both forms.
+pub fn otlp_logs(data: &[u8]) {
+    let of_protobuf = <wire::otlp::ExportLogsServiceRequest as prost::Message>::decode(data).ok();
+    let of_json = wire::otlp::json::logs(data).ok();
+    for request in [of_protobuf, of_json].into_iter().flatten() {
+        for logs in request.resource_logs.into_iter().flat_map(|logs| logs.scope_logs) {
+            for record in logs.log_records {
+                record.attributes.iter().for_each(|attribute| drop(attribute.value_text()));
+                record.body.map(wire::otlp::AnyValue::into_text);
+            }
+        }
     }
 }
 
