@@ -16,18 +16,20 @@ pub fn rfc3339_ms(ns: TimestampNs) -> String {
     layout(ns, "2006-01-02T15:04:05.000Z07:00")
 }
 
+/// How many days a writer knows: alerts that are shown together have begun within some.
+const DAYS: usize = 16;
+
 /// Appends times as [`rfc3339_ms`] writes them: many times, mostly of a few days.
 #[derive(Debug)]
 pub struct TimeWriter {
-    day: i64,
-    /// `2026-11-22T` of the day.
-    date: String,
+    /// Days since the epoch and their `2026-11-22T`, each at its remainder.
+    days: [(i64, String); DAYS],
 }
 
 impl TimeWriter {
-    /// A writer that knows the epoch's day.
+    /// A writer that knows no day.
     pub fn new() -> Self {
-        Self { day: 0, date: "1970-01-01T".to_owned() }
+        Self { days: std::array::from_fn(|_| (i64::MIN, String::new())) }
     }
 
     /// Appends a time.
@@ -36,11 +38,12 @@ impl TimeWriter {
         const DAY_MS: i64 = 86_400_000;
         let all_ms = ns.div_euclid(MS);
         let (day, ms) = (all_ms.div_euclid(DAY_MS), all_ms.rem_euclid(DAY_MS));
-        if day != self.day {
-            self.day = day;
-            self.date = rfc3339(ns).chars().take("2026-11-22T".len()).collect();
+        let (known, date) = &mut self.days[day.rem_euclid(DAYS as i64) as usize];
+        if *known != day {
+            *known = day;
+            *date = rfc3339(ns).chars().take("2026-11-22T".len()).collect();
         }
-        out.extend_from_slice(self.date.as_bytes());
+        out.extend_from_slice(date.as_bytes());
         let (second, ms) = (ms / 1000, ms % 1000);
         let two = |number: i64| [number / 10, number % 10].map(|digit| b'0' + digit as u8);
         for (number, then) in [(second / 3600, b':'), (second / 60 % 60, b':'), (second % 60, b'.')] {
@@ -86,9 +89,21 @@ mod tests {
     #[test]
     fn both_ways_to_write_milliseconds_agree() {
         let mut writer = TimeWriter::new();
-        for ns in
-            [0, 1, 999_999, 1_000_000, -1, -SECOND, i64::MAX, i64::MIN, 1_709_164_800 * SECOND + 5_999_999]
-        {
+        // Two of them lie so far apart that one takes the other's place among the days.
+        let apart = 16 * 86_400 * SECOND;
+        for ns in [
+            0,
+            1,
+            999_999,
+            1_000_000,
+            -1,
+            -SECOND,
+            i64::MAX,
+            i64::MIN,
+            1_709_164_800 * SECOND + 5_999_999,
+            apart,
+            2,
+        ] {
             let mut out = Vec::new();
             writer.push(&mut out, ns);
             assert_eq!(String::from_utf8(out).unwrap(), rfc3339_ms(ns), "{ns}");
