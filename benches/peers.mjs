@@ -1,5 +1,5 @@
 // The same load for the real peers and for Watchbell, one server after the other, and the ratios.
-//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--only metrics|logs]
+//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--targets 2000] [--only metrics|scrape|logs]
 // Peers are Debian's `prometheus` and `victoria-metrics`; as root they are installed where they are missing. Ours are dist/bin (make binaries).
 // Log lines: LOG_CORPUS names a directory of *.log files, such as the 2k samples of loghub; without it logs are left out.
 
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const work = join(root, "target", "bench-peers");
 const rig = join(root, "benches", "rig", "target", "release", "rig");
-const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", only: "" };
+const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", targets: "2000", only: "" };
 for (let i = 2; i < process.argv.length; i += 2) options[process.argv[i].replace(/^--/, "")] = process.argv[i + 1];
 
 const METRICS = {
@@ -21,6 +21,10 @@ const METRICS = {
 };
 const LOGS = {
   watchbell: (dir) => [join(root, "dist", "bin", "watchbell-logs"), ["-config.file=loki.yaml"]],
+};
+const SCRAPE = {
+  ...METRICS,
+  "victoria-metrics": (dir, port) => ["victoria-metrics", [`-storageDataPath=${dir}/data`, `-httpListenAddr=127.0.0.1:${port}`, "-retentionPeriod=100y", "-promscrape.config=prometheus.yml"]],
 };
 const READY = { watchbell: "/-/ready", prometheus: "/-/ready", "victoria-metrics": "/health", logs: "/ready" };
 
@@ -36,7 +40,7 @@ class Server {
   }
 
   async start() {
-    const [command, args] = (this.kind === "metrics" ? METRICS : LOGS)[this.name](this.dir, this.port);
+    const [command, args] = { metrics: METRICS, scrape: SCRAPE, logs: LOGS }[this.kind][this.name](this.dir, this.port);
     const log = openSync(join(this.dir, "log"), "a");
     const started = performance.now();
     this.child = spawn(command, args, { cwd: this.dir, stdio: ["ignore", log, log] });
@@ -123,6 +127,25 @@ async function measure(kind, name, port) {
   return { rows, table };
 }
 
+/** Fifteen seconds' scrapes of many targets: CPU of the server, and how punctual it is. */
+async function measureScraping(name, port) {
+  const server = new Server("scrape", name, port);
+  const targets = spawnSync(rig, ["scrape-targets", "--targets", options.targets], { encoding: "utf8" }).stdout.trim().split("\n");
+  const lines = targets.map((target, n) => `  - {targets: ["${target}"], labels: {env: production, host: host-${String(n).padStart(4, "0")}, region: eu-central-1}}`);
+  writeFileSync(join(server.dir, "prometheus.yml"), ["global: {scrape_interval: 15s, scrape_timeout: 10s}", "scrape_configs:", "- job_name: fleet", "  static_configs:", ...lines, ""].join("\n"));
+  await server.start();
+  const rows = {};
+  const taken = figures(await server.rig("scrape", "--targets", options.targets));
+  for (const key of ["server CPU us/sample", "samples scraped", "gaps off by over ms", "gap off at most ms", "gap off median ms"]) if (key in taken) rows[key] = taken[key];
+  rows["RssAnon MiB"] = server.memory("RssAnon");
+  if (name === "watchbell") {
+    const late = /^watchbell_scrape_start_delay_seconds_bucket\{le="0.1"\} (\d+)[^]*?^watchbell_scrape_start_delay_seconds_count (\d+)/m.exec(await (await fetch(`${server.url}/metrics`)).text());
+    rows["scrapes begun over 100 ms late"] = late ? Number(late[2]) - Number(late[1]) : undefined;
+  }
+  await server.end("SIGTERM");
+  return { rows, table: {} };
+}
+
 function geometricMean(values) {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
@@ -139,6 +162,7 @@ function report(kind, results) {
   for (const [name, value] of Object.entries(results[ours].rows)) {
     line(name, show(value), ...peers.flatMap((peer) => [show(results[peer].rows[name]), ratio(results[peer].rows[name], value)]));
   }
+  if (Object.keys(results[ours].table).length === 0) return;
   console.log("\nQueries: p50 ms / server CPU ms; ratio of CPU\n");
   line("query", ours, ...peers.flatMap((peer) => [peer, "peer / ours"]));
   line(...Array(2 + peers.length * 2).fill("---"));
@@ -166,12 +190,17 @@ function prepare() {
 }
 
 prepare();
-if (options.only !== "logs") {
+if (["", "metrics"].includes(options.only)) {
   const results = {};
   for (const name of Object.keys(METRICS)) results[name] = await measure("metrics", name, 19090);
   report("metrics", results);
 }
-if (options.only !== "metrics") {
+if (["", "scrape"].includes(options.only)) {
+  const results = {};
+  for (const name of Object.keys(SCRAPE)) results[name] = await measureScraping(name, 19090);
+  report("scrape", results);
+}
+if (["", "logs"].includes(options.only)) {
   if (process.env.LOG_CORPUS) report("logs", { watchbell: await measure("logs", "watchbell", 13100) });
   else console.log("\nLogs were left out: LOG_CORPUS names no directory of *.log files.");
 }
