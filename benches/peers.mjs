@@ -1,5 +1,5 @@
 // The same load for the real peers and for Watchbell, one server after the other, and the ratios.
-//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--only metrics|logs|alerts]
+//   node benches/peers.mjs [--series 100000] [--duration 2h] [--lines 5000000] [--runs 5] [--targets 2000] [--only metrics|scrape|logs|alerts]
 //                          [--alerts 100000] [--groups 1000] [--rounds 6] [--every 10s] [--requests 50] [--patience 60s]
 // Peers are Debian's `prometheus`, `victoria-metrics` and `prometheus-alertmanager`; as root they are installed where they are missing. Ours are
 // dist/bin (make binaries).
@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const work = join(root, "target", "bench-peers");
 const rig = join(root, "benches", "rig", "target", "release", "rig");
-const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", only: "", alerts: "100000", groups: "1000", rounds: "6", every: "10s", requests: "50", patience: "60s" };
+const options = { series: "100000", duration: "2h", lines: "5000000", runs: "5", targets: "2000", only: "", alerts: "100000", groups: "1000", rounds: "6", every: "10s", requests: "50", patience: "60s" };
 for (let i = 2; i < process.argv.length; i += 2) options[process.argv[i].replace(/^--/, "")] = process.argv[i + 1];
 
 const METRICS = {
@@ -30,7 +30,11 @@ const ALERTS = {
   watchbell: (dir, port) => [join(root, "dist", "bin", "watchbell-alerts"), ["--config.file=alertmanager.yml", `--storage.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`]],
   alertmanager: (dir, port) => ["prometheus-alertmanager", ["--config.file=alertmanager.yml", `--storage.path=${dir}/data`, `--web.listen-address=127.0.0.1:${port}`, "--cluster.listen-address="]],
 };
-const KINDS = { metrics: METRICS, logs: LOGS, alerts: ALERTS };
+const SCRAPE = {
+  ...METRICS,
+  "victoria-metrics": (dir, port) => ["victoria-metrics", [`-storageDataPath=${dir}/data`, `-httpListenAddr=127.0.0.1:${port}`, "-retentionPeriod=100y", "-promscrape.config=prometheus.yml"]],
+};
+const KINDS = { metrics: METRICS, scrape: SCRAPE, alerts: ALERTS, logs: LOGS };
 const READY = { watchbell: "/-/ready", prometheus: "/-/ready", alertmanager: "/-/ready", "victoria-metrics": "/health", logs: "/ready" };
 
 /** A server in a folder of its own, watched from the outside. */
@@ -162,6 +166,25 @@ function reportAlerts({ watchbell: own, alertmanager: peer }) {
   }
 }
 
+/** Fifteen seconds' scrapes of many targets: CPU of the server, and how punctual it is. */
+async function measureScraping(name, port) {
+  const server = new Server("scrape", name, port);
+  const targets = spawnSync(rig, ["scrape-targets", "--targets", options.targets], { encoding: "utf8" }).stdout.trim().split("\n");
+  const lines = targets.map((target, n) => `  - {targets: ["${target}"], labels: {env: production, host: host-${String(n).padStart(4, "0")}, region: eu-central-1}}`);
+  writeFileSync(join(server.dir, "prometheus.yml"), ["global: {scrape_interval: 15s, scrape_timeout: 10s}", "scrape_configs:", "- job_name: fleet", "  static_configs:", ...lines, ""].join("\n"));
+  await server.start();
+  const rows = {};
+  const taken = figures(await server.rig("scrape", "--targets", options.targets));
+  for (const key of ["server CPU us/sample", "samples scraped", "gaps off by over ms", "gap off at most ms", "gap off median ms"]) if (key in taken) rows[key] = taken[key];
+  rows["RssAnon MiB"] = server.memory("RssAnon");
+  if (name === "watchbell") {
+    const late = /^watchbell_scrape_start_delay_seconds_bucket\{le="0.1"\} (\d+)[^]*?^watchbell_scrape_start_delay_seconds_count (\d+)/m.exec(await (await fetch(`${server.url}/metrics`)).text());
+    rows["scrapes begun over 100 ms late"] = late ? Number(late[2]) - Number(late[1]) : undefined;
+  }
+  await server.end("SIGTERM");
+  return { rows, table: {} };
+}
+
 function geometricMean(values) {
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
@@ -178,6 +201,7 @@ function report(kind, results) {
   for (const [name, value] of Object.entries(results[ours].rows)) {
     line(name, show(value), ...peers.flatMap((peer) => [show(results[peer].rows[name]), ratio(results[peer].rows[name], value)]));
   }
+  if (Object.keys(results[ours].table).length === 0) return;
   console.log("\nQueries: p50 ms / server CPU ms; ratio of CPU\n");
   line("query", ours, ...peers.flatMap((peer) => [peer, "peer / ours"]));
   line(...Array(2 + peers.length * 2).fill("---"));
@@ -197,11 +221,12 @@ function report(kind, results) {
 function prepare() {
   const asked = Object.keys(KINDS).filter((kind) => options.only === "" || options.only === kind);
   if (asked.length === 0) fail(`--only ${options.only}: there are ${Object.keys(KINDS).join(", ")}`);
-  const absent = asked.filter((kind) => !existsSync(join(root, "dist", "bin", `watchbell-${kind}`)));
-  if (absent.length > 0) fail(`dist/bin lacks watchbell-${absent.join(", watchbell-")}: run make binaries first`);
+  const binaries = new Set(asked.map((kind) => (kind === "scrape" ? "watchbell-metrics" : `watchbell-${kind}`)));
+  const absent = [...binaries].filter((name) => !existsSync(join(root, "dist", "bin", name)));
+  if (absent.length > 0) fail(`dist/bin lacks ${absent.join(", ")}: run make binaries first`);
   const build = spawnSync("cargo", ["build", "--release", "--quiet", "--manifest-path", join(root, "benches", "rig", "Cargo.toml"), "--target-dir", join(root, "benches", "rig", "target")], { cwd: "/", stdio: "inherit" });
   if (build.status !== 0) fail("the rig could not be built");
-  const needed = { metrics: ["prometheus", "victoria-metrics"], logs: [], alerts: ["prometheus-alertmanager"] };
+  const needed = { metrics: ["prometheus", "victoria-metrics"], scrape: ["prometheus", "victoria-metrics"], logs: [], alerts: ["prometheus-alertmanager"] };
   const missing = asked.flatMap((kind) => needed[kind]).filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
   if (missing.length === 0) return asked;
   const install = ["apt-get", "install", "--yes", "--no-install-recommends", ...missing];
@@ -214,6 +239,11 @@ if (asked.includes("metrics")) {
   const results = {};
   for (const name of Object.keys(METRICS)) results[name] = await measure("metrics", name, 19090);
   report("metrics", results);
+}
+if (asked.includes("scrape")) {
+  const results = {};
+  for (const name of Object.keys(SCRAPE)) results[name] = await measureScraping(name, 19090);
+  report("scrape", results);
 }
 if (asked.includes("alerts")) {
   const results = {};

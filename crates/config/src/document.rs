@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::emit;
 use crate::node::Node;
 use crate::place::{Place, Position};
 use crate::problem::{ConfigError, ConfigErrors, Reported, Warning};
@@ -129,9 +128,7 @@ impl Document {
 
     /// The file as YAML, with everything that was read as a secret masked.
     pub fn to_masked_yaml(&self) -> String {
-        let secrets = self.shared.found().secrets.clone();
-        // Only a map with keys that are no text could fail to be written, and there are none.
-        serde_yaml::to_string(&emit::to_yaml(&self.root, &secrets)).unwrap_or_default()
+        self.root().to_masked_yaml()
     }
 }
 

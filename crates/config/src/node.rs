@@ -9,6 +9,7 @@ use std::time::Duration;
 use model::ByteSize;
 
 use crate::document::Shared;
+use crate::emit;
 use crate::map::Map;
 use crate::place::Place;
 use crate::problem::{ConfigError, Reported};
@@ -155,6 +156,13 @@ impl Node {
         self.scalar("a text").map(|scalar| {
             if scalar.is_null() { Secret::default() } else { Secret::new(scalar.text.to_string()) }
         })
+    }
+
+    /// The node as YAML, with everything in it that was read as a secret masked.
+    pub fn to_masked_yaml(&self) -> String {
+        let secrets = self.shared.found().secrets.clone();
+        // Only a map with keys that are no text could fail to be written, and there are none.
+        serde_yaml::to_string(&emit::to_yaml(&self.raw, &secrets)).unwrap_or_default()
     }
 
     /// Marks the node as secret for [`crate::Document::to_masked_yaml`], whatever it holds.

@@ -4,7 +4,7 @@ use model::MetricType;
 
 use crate::error::Fault;
 use crate::float::{parse_timestamp_seconds, parse_value};
-use crate::series::{braces_end, series_end, unescape};
+use crate::series::{braces_end, series_end_like, unescape};
 use crate::text::{family_name, line_end, token_len};
 use crate::{Entry, ExemplarEntry, ExpositionError, MetadataKind, SampleEntry, SeriesText};
 
@@ -22,14 +22,14 @@ impl<'a> OpenMetricsLines<'a> {
         Self { input, at: 0, kind: MetricType::Unknown, ended: false }
     }
 
-    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ExpositionError> {
+    pub(crate) fn next_entry(&mut self, expected: &[u8]) -> Result<Option<Entry<'a>>, ExpositionError> {
         if self.ended {
             return Ok(None);
         }
         let read = match self.input.get(self.at) {
             None => return Err(ExpositionError::MissingEof),
             Some(b'#') => self.comment(),
-            Some(_) => self.sample().map(Some),
+            Some(_) => self.sample(expected).map(Some),
         };
         read.map_err(|fault| ExpositionError::at(self.input, fault))
     }
@@ -72,9 +72,9 @@ impl<'a> OpenMetricsLines<'a> {
         Ok(Some(Entry::Metadata { family, kind }))
     }
 
-    fn sample(&mut self) -> Result<Entry<'a>, Fault> {
+    fn sample(&mut self, expected: &[u8]) -> Result<Entry<'a>, Fault> {
         let input = self.input;
-        let end = series_end(input, self.at)?;
+        let end = series_end_like(input, self.at, expected)?;
         let series = SeriesText { bytes: &input[self.at..end], kind: self.kind, body: input, at: self.at };
         let value_at = space(input, end)?;
         let value_end = value_at + token_len(input, value_at);

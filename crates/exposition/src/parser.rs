@@ -42,9 +42,18 @@ impl<'a> Parser<'a> {
     /// # Errors
     /// Where the body breaks its format.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, ExpositionError> {
+        self.next_entry_like(&[])
+    }
+
+    /// The same, cheaper where the next sample's series is `expected`: bytes that [`crate::SeriesText::as_bytes`] has given,
+    /// for this body or for one before it, or none.
+    ///
+    /// # Errors
+    /// Where the body breaks its format.
+    pub fn next_entry_like(&mut self, expected: &[u8]) -> Result<Option<Entry<'_>>, ExpositionError> {
         match &mut self.0 {
-            Lines::Text(lines) => lines.next_entry(),
-            Lines::OpenMetrics(lines) => lines.next_entry(),
+            Lines::Text(lines) => lines.next_entry(expected),
+            Lines::OpenMetrics(lines) => lines.next_entry(expected),
             Lines::Protobuf(families) => families.next_entry(),
         }
     }

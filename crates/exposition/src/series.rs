@@ -19,6 +19,11 @@ pub struct SeriesText<'a> {
 }
 
 impl<'a> SeriesText<'a> {
+    /// A series by its bytes alone: errors tell lines as if nothing stood before it.
+    pub fn new(bytes: &'a [u8], kind: MetricType) -> Self {
+        Self { bytes, kind, body: bytes, at: 0 }
+    }
+
     /// The bytes: the same bytes under the same type always spell the same labels.
     pub fn as_bytes(&self) -> &'a [u8] {
         self.bytes
@@ -58,6 +63,24 @@ pub(crate) fn series_end(input: &[u8], at: usize) -> Result<usize, Fault> {
         }
     }
     Err(Fault { at: idx, reason: "expected a value after the series" })
+}
+
+/// The same where `expected`, which an earlier line of this or another body had, may well stand here again.
+pub(crate) fn series_end_like(input: &[u8], at: usize, expected: &[u8]) -> Result<usize, Fault> {
+    let end = at + expected.len();
+    let braced = expected.last() == Some(&b'}');
+    let stands = !expected.is_empty() && input.get(at..end) == Some(expected);
+    if stands
+        && (braced || input.get(end) == Some(&b' ') && input.get(end + 1).is_some_and(|b| is_number(*b)))
+    {
+        return Ok(end);
+    }
+    series_end(input, at)
+}
+
+/// Whether a value may begin so. Not blanks, after which a brace could follow.
+fn is_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || byte == b'-'
 }
 
 pub(crate) fn skip_blanks(input: &[u8], mut at: usize) -> usize {

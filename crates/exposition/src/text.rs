@@ -6,7 +6,7 @@ use model::MetricType;
 
 use crate::error::Fault;
 use crate::float::{parse_timestamp_ms, parse_value};
-use crate::series::{bare_name, series_end, skip_blanks, unescape};
+use crate::series::{bare_name, series_end_like, skip_blanks, unescape};
 use crate::{Entry, ExpositionError, MetadataKind, SampleEntry, SeriesText};
 
 /// A body in the text format, read line by line.
@@ -22,11 +22,11 @@ impl<'a> TextLines<'a> {
         Self { input, at: 0, kind: MetricType::Unknown }
     }
 
-    pub(crate) fn next_entry(&mut self) -> Result<Option<Entry<'a>>, ExpositionError> {
-        self.read().map_err(|fault| ExpositionError::at(self.input, fault))
+    pub(crate) fn next_entry(&mut self, expected: &[u8]) -> Result<Option<Entry<'a>>, ExpositionError> {
+        self.read(expected).map_err(|fault| ExpositionError::at(self.input, fault))
     }
 
-    fn read(&mut self) -> Result<Option<Entry<'a>>, Fault> {
+    fn read(&mut self, expected: &[u8]) -> Result<Option<Entry<'a>>, Fault> {
         loop {
             self.at = skip_blanks(self.input, self.at);
             match self.input.get(self.at) {
@@ -37,7 +37,7 @@ impl<'a> TextLines<'a> {
                         return Ok(Some(entry));
                     }
                 }
-                Some(_) => return self.sample().map(Some),
+                Some(_) => return self.sample(expected).map(Some),
             }
         }
     }
@@ -73,9 +73,9 @@ impl<'a> TextLines<'a> {
         Ok(Some(Entry::Metadata { family, kind }))
     }
 
-    fn sample(&mut self) -> Result<Entry<'a>, Fault> {
+    fn sample(&mut self, expected: &[u8]) -> Result<Entry<'a>, Fault> {
         let input = self.input;
-        let end = series_end(input, self.at)?;
+        let end = series_end_like(input, self.at, expected)?;
         let series = SeriesText { bytes: &input[self.at..end], kind: self.kind, body: input, at: self.at };
         let value_at = skip_blanks(input, end);
         let value_end = value_at + token_len(input, value_at);

@@ -226,7 +226,10 @@ impl HttpClient {
         let (Some(token), Some(oauth2)) = (&self.0.token, &config.oauth2) else {
             return Ok(None);
         };
-        let secret = resolve("client_secret_file", oauth2.client_secret.as_ref()).await?;
+        let secret = match &oauth2.jwt {
+            Some(jwt) => resolve("client_certificate_key_file", Some(&jwt.key)).await?,
+            None => resolve("client_secret_file", oauth2.client_secret.as_ref()).await?,
+        };
         token.header(secret).await.map(Some)
     }
 }
@@ -334,15 +337,46 @@ fn build(
     if let Some(socket) = socket {
         builder = builder.unix_socket(socket);
     }
-    if !proxy.from_environment {
+    if !proxy.from_environment || !proxy.connect_headers.is_empty() {
         builder = builder.no_proxy();
     }
-    if let Some(url) = &proxy.url {
-        let exceptions = proxy.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-        let all = reqwest::Proxy::all(url.clone()).map_err(HttpClientError::Build)?;
-        builder = builder.proxy(all.no_proxy(exceptions));
+    for proxy in proxies(proxy)? {
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(HttpClientError::Build)
+}
+
+/// The proxies of a block. Those of the environment are given here only where they need headers: the client finds them itself.
+fn proxies(config: &ProxyConfig) -> Result<Vec<reqwest::Proxy>, HttpClientError> {
+    let mut headers = HeaderMap::new();
+    for (name, values) in &config.connect_headers {
+        let invalid = || HttpClientError::Header { what: format!("proxy_connect_header {name}") };
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        for value in values {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
+            value.set_sensitive(true);
+            headers.append(name.clone(), value);
+        }
+    }
+    let mut proxies = Vec::new();
+    if let Some(url) = &config.url {
+        let exceptions = config.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+        let all = reqwest::Proxy::all(url.clone()).map_err(HttpClientError::Build)?;
+        proxies.push(all.no_proxy(exceptions));
+    } else if config.from_environment && !headers.is_empty() {
+        let variable = |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok());
+        if let Some(url) = variable(["HTTP_PROXY", "http_proxy"]).filter(|url| !url.is_empty()) {
+            proxies.push(reqwest::Proxy::http(url).map_err(HttpClientError::Build)?);
+        }
+        if let Some(url) = variable(["HTTPS_PROXY", "https_proxy"]).filter(|url| !url.is_empty()) {
+            proxies.push(reqwest::Proxy::https(url).map_err(HttpClientError::Build)?);
+        }
+        proxies = proxies.into_iter().map(|proxy| proxy.no_proxy(reqwest::NoProxy::from_env())).collect();
+    }
+    if !headers.is_empty() {
+        proxies = proxies.into_iter().map(|proxy| proxy.headers(headers.clone())).collect();
+    }
+    Ok(proxies)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::jwt::SignatureAlgorithm;
 use config::{Map, Node, Reported, Secret};
 use reqwest::Url;
 
@@ -66,10 +67,29 @@ pub struct OAuth2Config {
     pub token_url: Url,
     /// Further form fields.
     pub endpoint_params: Vec<(String, String)>,
+    /// A signed assertion in place of the secret, where that is how it asks.
+    pub jwt: Option<JwtConfig>,
     /// Certificates and keys towards the token server.
     pub tls: TlsClientConfig,
     /// The proxy towards the token server.
     pub proxy: ProxyConfig,
+}
+
+/// The keys of `oauth2` for `grant_type: jwt-bearer`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JwtConfig {
+    /// The private key, PEM.
+    pub key: SecretSource,
+    /// What the token server knows it as.
+    pub key_id: Option<String>,
+    /// How is signed.
+    pub algorithm: SignatureAlgorithm,
+    /// Who signs; the client's id where absent.
+    pub issuer: Option<String>,
+    /// For whom the assertion is; the token URL where absent.
+    pub audience: Option<String>,
+    /// Further claims.
+    pub claims: Vec<(String, serde_json::Value)>,
 }
 
 /// `tls_config`
@@ -113,6 +133,8 @@ pub struct ProxyConfig {
     pub no_proxy: Option<String>,
     /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` count.
     pub from_environment: bool,
+    /// Headers of the request that opens a tunnel.
+    pub connect_headers: Vec<(String, Vec<Secret>)>,
 }
 
 /// A header's values.
@@ -125,6 +147,14 @@ pub struct HeaderValues {
     /// Read from files at each use.
     pub files: Vec<PathBuf>,
 }
+
+/// Whether a grant type is that of signed assertions.
+const GRANT_TYPES: [(&str, bool); 4] = [
+    ("client_credentials", false),
+    ("", false),
+    ("jwt-bearer", true),
+    ("urn:ietf:params:oauth:grant-type:jwt-bearer", true),
+];
 
 /// Headers, in lower case, that the client or another key of a block sets.
 pub const RESERVED_HEADERS: [&str; 14] = [
@@ -216,33 +246,52 @@ impl Authorization {
 impl OAuth2Config {
     fn read(node: &Node) -> Result<Self, Reported> {
         let map = node.map()?;
-        let grant = map.read_or("grant_type", "client_credentials".to_owned(), Node::string)?;
-        if !grant.is_empty() && grant != "client_credentials" {
-            return Err(
-                map.error(format_args!("grant_type {grant:?} is not built yet: use \"client_credentials\""))
-            );
+        let by_jwt = map.read_or("grant_type", false, |node| node.one_of(&GRANT_TYPES))?;
+        let jwt = JwtConfig::read_inline(&map)?;
+        if by_jwt && jwt.is_none() {
+            let message = "grant_type jwt-bearer needs client_certificate_key or client_certificate_key_file";
+            return Err(map.error(message));
         }
-        map.not_built(&[
-            "client_certificate_key",
-            "client_certificate_key_file",
-            "client_certificate_key_id",
-            "signature_algorithm",
-            "iss",
-            "audience",
-            "claims",
-        ])?;
         let config = Self {
             client_id: map.required("client_id")?.non_empty_string()?,
             client_secret: secret(&map, "client_secret", "client_secret_file")?,
             scopes: map.read_or("scopes", Vec::new(), Node::strings)?,
             token_url: map.required("token_url")?.parse_with(parse_url)?,
             endpoint_params: map.read_or("endpoint_params", Vec::new(), Node::string_pairs)?,
+            // As in the original, what only assertions need is left aside where none is sent.
+            jwt: jwt.filter(|_| by_jwt),
             tls: map.read_or("tls_config", TlsClientConfig::default(), TlsClientConfig::read)?,
             proxy: ProxyConfig::read_inline(&map)?,
         };
         map.finish()?;
         Ok(config)
     }
+}
+
+impl JwtConfig {
+    /// `None` where no key is set.
+    fn read_inline(map: &Map) -> Result<Option<Self>, Reported> {
+        let key = secret(map, "client_certificate_key", "client_certificate_key_file")?;
+        let text = |key: &str| Ok(map.read(key, Node::string)?.filter(|text: &String| !text.is_empty()));
+        let key_id = text("client_certificate_key_id")?;
+        let (issuer, audience) = (text("iss")?, text("audience")?);
+        let algorithm = map.read_or("signature_algorithm", SignatureAlgorithm::default(), |node| {
+            node.one_of(&SignatureAlgorithm::NAMES)
+        })?;
+        let claims = map.read_or("claims", Vec::new(), |node| {
+            let entries = node.map()?.entries().into_iter();
+            entries.map(|(name, node)| Ok((name, claim(&node)?))).collect()
+        })?;
+        Ok(key.map(|key| Self { key, key_id, algorithm, issuer, audience, claims }))
+    }
+}
+
+/// Numbers and booleans stay what they are; all else is text.
+fn claim(node: &Node) -> Result<serde_json::Value, Reported> {
+    let text = node.string()?;
+    let plain = || serde_json::from_str(&text).ok().filter(|value: &serde_json::Value| !value.is_string());
+    let value = if node.is_quoted() { None } else { plain() };
+    Ok(value.unwrap_or_else(|| serde_json::Value::from(text.clone())))
 }
 
 impl TlsClientConfig {
@@ -294,8 +343,20 @@ impl ProxyConfig {
                 .flatten(),
             no_proxy: map.read("no_proxy", Node::string)?.filter(|hosts| !hosts.is_empty()),
             from_environment: map.read_or("proxy_from_environment", false, Node::bool)?,
+            connect_headers: map.read_or("proxy_connect_header", Vec::new(), |node| {
+                let entries = node.map()?.entries().into_iter();
+                entries.map(|(name, values)| Ok((name, values.list_of(Node::secret)?))).collect()
+            })?,
         };
-        map.not_built(&["proxy_connect_header"])?;
+        let has_proxy = config.from_environment || config.url.is_some();
+        if !config.connect_headers.is_empty() && !has_proxy {
+            return Err(map.error("proxy_connect_header needs proxy_url or proxy_from_environment"));
+        }
+        for (name, _) in &config.connect_headers {
+            if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return Err(map.error(format_args!("proxy_connect_header: {name:?} is not a header's name")));
+            }
+        }
         if config.from_environment && (config.url.is_some() || config.no_proxy.is_some()) {
             return Err(map.error("proxy_from_environment cannot be set beside proxy_url or no_proxy"));
         }

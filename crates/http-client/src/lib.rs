@@ -10,16 +10,18 @@ mod aliases;
 mod client;
 mod config;
 mod error;
+mod jwt;
 mod oauth2;
 mod tls;
 
 pub use aliases::HostAliases;
 pub use client::{ClientOptions, HttpClient, Request, Response};
 pub use config::{
-    Authorization, BasicAuth, HeaderValues, HttpClientConfig, OAuth2Config, ProxyConfig, RESERVED_HEADERS,
-    SecretSource, TlsClientConfig, TlsVersion,
+    Authorization, BasicAuth, HeaderValues, HttpClientConfig, JwtConfig, OAuth2Config, ProxyConfig,
+    RESERVED_HEADERS, SecretSource, TlsClientConfig, TlsVersion,
 };
 pub use error::HttpClientError;
+pub use jwt::SignatureAlgorithm;
 pub use tls::tls_client;
 
 /// What travels in requests and answers, from the `http` crate and `reqwest`.

@@ -129,7 +129,7 @@ fn certificates(key: &str, pem: &Secret) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
-fn private_key(pem: &Secret) -> Result<PrivateKeyDer<'static>, HttpClientError> {
+pub(crate) fn private_key(pem: &Secret) -> Result<PrivateKeyDer<'static>, HttpClientError> {
     match rustls_pemfile::private_key(&mut pem.expose().as_bytes()) {
         Ok(Some(key)) => Ok(key),
         Ok(None) => Err(tls("key holds no PEM private key".to_owned())),

@@ -61,6 +61,17 @@ pub struct KeyedSample<'a> {
     pub value: f64,
 }
 
+/// A float sample of a series that is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeriesSample {
+    /// The series.
+    pub series: SeriesRef,
+    /// When.
+    pub timestamp: TimestampMs,
+    /// The value.
+    pub value: f64,
+}
+
 /// Why [`Appender::append_keyed`] has stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyedStop {
@@ -127,6 +138,16 @@ pub trait Appender: Send {
             })?;
         }
         Ok(())
+    }
+
+    /// Adds float samples in their order; what many samples in one go allow makes this cheaper than one by one. `refused` is
+    /// told the index of each that is not added, and why.
+    fn append_many(&mut self, samples: &[SeriesSample], refused: &mut dyn FnMut(usize, AppendRejection)) {
+        for (idx, sample) in samples.iter().enumerate() {
+            if let Err(rejection) = self.append(sample.series, sample.timestamp, sample.value) {
+                refused(idx, rejection);
+            }
+        }
     }
 
     /// Adds a native histogram.

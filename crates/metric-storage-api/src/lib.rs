@@ -11,7 +11,7 @@ mod columns;
 mod error;
 mod read;
 
-pub use append::{AppendRejection, Appender, CommitSummary, KeyedSample, KeyedStop, SeriesRef};
+pub use append::{AppendRejection, Appender, CommitSummary, KeyedSample, KeyedStop, SeriesRef, SeriesSample};
 pub use columns::SampleColumns;
 pub use error::StorageError;
 pub use read::{

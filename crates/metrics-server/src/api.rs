@@ -13,12 +13,17 @@ mod histogram;
 mod json;
 pub(crate) mod labels;
 mod metadata;
+mod notifications;
+mod openapi;
 mod otlp;
 mod params;
 mod queries;
 mod query;
 mod read;
+mod rule_history;
 mod rules;
+mod search;
+mod self_metrics;
 mod status;
 mod targets;
 pub(crate) mod work;
@@ -33,21 +38,14 @@ use service::not_built;
 use crate::state::State;
 
 pub(crate) use histogram::buckets;
+pub(crate) use notifications::{Notice, Notifications};
 pub(crate) use params::{TIME_MAX, TIME_MIN, selectors};
 pub(crate) use queries::{Asked, Queries};
-pub(crate) use query::check_points;
+pub(crate) use query::{check_points, stats_json};
 pub(crate) use write::MessageBuffers;
 
-/// Pages that the originals have and that live in the dashboard gateway here, and endpoints that are not built.
-const NOT_BUILT: [&str; 25] = [
-    "/api/v1/notifications",
-    "/api/v1/notifications/live",
-    "/api/v1/openapi.yaml",
-    "/api/v1/scrape_pools/config",
-    "/api/v1/search/label_names",
-    "/api/v1/search/label_values",
-    "/api/v1/search/metric_names",
-    "/api/v1/status/self_metrics",
+/// Pages that the originals have and that live in the dashboard gateway here, and what is not built.
+const NOT_BUILT: [&str; 17] = [
     "/",
     "/agent",
     "/alertmanager-discovery",
@@ -83,6 +81,14 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/targets/relabel_steps", get(targets::relabel_steps))
         .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
         .route("/api/v1/scrape_pools", get(targets::pools))
+        .route("/api/v1/scrape_pools/config", get(targets::pool_config))
+        .route("/api/v1/notifications", get(notifications::list))
+        .route("/api/v1/notifications/live", get(notifications::live))
+        .route("/api/v1/openapi.yaml", get(openapi::openapi))
+        .route("/api/v1/search/metric_names", get(search::metric_names).post(search::metric_names))
+        .route("/api/v1/search/label_names", get(search::label_names).post(search::label_names))
+        .route("/api/v1/search/label_values", get(search::label_values).post(search::label_values))
+        .route("/api/v1/status/self_metrics", get(self_metrics::self_metrics))
         .route("/api/v1/alertmanagers", get(targets::alertmanagers))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
@@ -107,6 +113,7 @@ pub(crate) fn router(state: &Arc<State>) -> Router {
         .route("/api/v1/read", post(read::read))
         .route("/api/v1/write", post(write::write))
         .route("/api/watchbell/v1/rules/backtest", get(backtest::backtest).post(backtest::backtest))
+        .route("/api/watchbell/v1/rules/history", get(rule_history::history))
         .route("/api/watchbell/v1/cardinality", get(cardinality::cardinality))
         .route("/federate", get(federate::federate))
         .route("/version", get(status::version));

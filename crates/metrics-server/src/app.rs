@@ -24,6 +24,7 @@ use sys::{Clock, RealFs, SystemClock};
 use telemetry::Registry;
 use tokio::sync::Semaphore;
 
+use crate::api::{Notice, Notifications};
 use crate::config::{LoadedConfig, PathAliases, load};
 use crate::flags::Flags;
 use crate::host::hostname;
@@ -105,6 +106,12 @@ impl App {
         });
         // Replaying the log may take a while; health is answered meanwhile.
         state.lifecycle.set_starting("opening the store");
+        state.notifications.add(Notice::Starting, state.clock.now_ms());
+        let stopping = Arc::clone(state);
+        state.lifecycle.spawn("notice of the end", async move {
+            stopping.lifecycle.draining().cancelled().await;
+            stopping.notifications.add(Notice::Stopping, stopping.clock.now_ms());
+        });
         let opening = Arc::clone(state);
         state.lifecycle.spawn_essential("open store", async move { open_store(&opening).await });
         Ok(())
@@ -195,6 +202,7 @@ fn build_state(
         query_slots: Arc::new(Semaphore::new(flags.query_max_concurrency.max(1))),
         queries: Arc::default(),
         query_log: Arc::default(),
+        notifications: Arc::new(Notifications::new(registry, flags.max_notifications_subscribers)),
         config: RwLock::new(Arc::new(loaded)),
         config_loaded: RwLock::new((started_ms, true)),
         external_url: external_url(flags, port),
@@ -294,6 +302,7 @@ async fn open_store(state: &Arc<State>) -> Result<(), BoxError> {
     let loaded = Arc::clone(&state.config.read());
     reload::apply(state, &loaded, &db, true).await?;
     maintenance::start(state, &db);
+    state.notifications.remove(Notice::Starting);
     state.lifecycle.set_ready();
     tracing::info!("ready");
     Ok(())

@@ -62,6 +62,14 @@ pub struct Flags {
     /// Connections at a time
     #[arg(long = "web.max-connections", value_name = "N", default_value_t = 512)]
     pub max_connections: usize,
+    /// The most results that a request of the search API may ask for; 0 for no bound
+    #[arg(
+        long = "web.search.max-limit",
+        value_name = "N",
+        default_value_t = 10_000,
+        allow_hyphen_values = true
+    )]
+    pub search_max_limit: i64,
     /// Subscribers to live notifications at a time
     #[arg(long = "web.max-notifications-subscribers", value_name = "N", default_value_t = 16)]
     pub max_notifications_subscribers: usize,
@@ -212,6 +220,9 @@ impl Flags {
         if self.agent || self.agent_path.is_some() {
             let error = "the agent mode is not built: run without --agent and --storage.agent.path";
             return Err(Failure { exit_code: WRONG_MODE_EXIT_CODE, error: error.into() });
+        }
+        if self.search_max_limit < 0 {
+            return Err(Failure::runtime("--web.search.max-limit must not be negative: 0 is no bound"));
         }
         for feature in &self.features {
             if !KNOWN_FEATURES.contains(&feature.as_str()) {

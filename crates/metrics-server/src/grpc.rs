@@ -180,7 +180,7 @@ fn status(error: ApiError) -> Status {
 /// A header, the series in batches, a trailer.
 fn stream(result: QueryResult, limit: u32) -> Answers<proto::QueryResponse> {
     use proto::query_response::Part;
-    let QueryResult { value, mut annotations, stats } = result;
+    let QueryResult { value, mut annotations, stats, explain: _ } = result;
     let limit = if limit == 0 { usize::MAX } else { limit as usize };
     let (kind, parts): (_, Box<dyn Iterator<Item = Part> + Send>) = match value {
         Value::Scalar { timestamp, value } => (

@@ -35,7 +35,14 @@ pub(crate) struct Entry<'a> {
     pub(crate) step_ms: i64,
     pub(crate) stats: Value,
     pub(crate) error: Option<&'a str>,
-    pub(crate) origin: &'a Origin,
+    pub(crate) asker: Asker<'a>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker<'a> {
+    Client(&'a Origin),
+    RuleGroup { file: &'a str, name: &'a str },
 }
 
 impl QueryLog {
@@ -74,9 +81,7 @@ impl QueryLog {
 impl Entry<'_> {
     fn to_json(&self) -> Value {
         let time = |ms: TimestampMs| format_rfc3339_ns(ms.saturating_mul(1_000_000));
-        let Origin { client, method, path } = self.origin;
         let mut line = json!({
-            "httpRequest": { "clientIP": client, "method": method, "path": path },
             "params": {
                 "end": time(self.end),
                 "query": self.query,
@@ -86,6 +91,12 @@ impl Entry<'_> {
             "stats": self.stats,
             "ts": time(self.at),
         });
+        match self.asker {
+            Asker::Client(Origin { client, method, path }) => {
+                line["httpRequest"] = json!({ "clientIP": client, "method": method, "path": path });
+            }
+            Asker::RuleGroup { file, name } => line["ruleGroup"] = json!({ "file": file, "name": name }),
+        }
         if let Some(error) = self.error {
             line["error"] = Value::from(error);
         }
@@ -115,7 +126,7 @@ mod tests {
             step_ms: 15_000,
             stats: json!({"samples": {"totalQueryableSamples": 1}}),
             error,
-            origin: &origin,
+            asker: Asker::Client(&origin),
         };
         assert!(log.write(&entry(None)), "no log: nothing is written, nothing is lost");
         for _ in 0..2 {
@@ -131,5 +142,9 @@ mod tests {
         assert_eq!(lines[1]["params"]["query"], "up{a=\"b\"}");
         assert_eq!((&lines[0]["error"], &lines[1]["error"]), (&Value::from("no"), &Value::Null));
         assert_eq!(lines[3]["httpRequest"]["path"], "/api/v1/query");
+        let asker = Asker::RuleGroup { file: "r.yml", name: "g" };
+        let of_rule = Entry { asker, ..entry(None) }.to_json();
+        assert_eq!(of_rule["ruleGroup"], json!({"file": "r.yml", "name": "g"}));
+        assert_eq!(of_rule["httpRequest"], Value::Null);
     }
 }

@@ -16,11 +16,13 @@ use rules::{
 };
 use service::Lifecycle;
 use sys::Clock;
+use telemetry::Counter;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
+use crate::query_log::QueryLog;
 use engine::RuleEngine;
 pub(crate) use engine::results;
 use sink::StoreSink;
@@ -46,6 +48,8 @@ pub(crate) struct RuleEnv {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sender: Arc<AlertSender>,
     pub(crate) external_url: String,
+    pub(crate) query_log: Arc<QueryLog>,
+    pub(crate) query_log_failures: Counter,
 }
 
 /// Starts and ends groups as the configuration changes.
@@ -187,7 +191,8 @@ async fn drive(
         }
         let (task_env, task_view) = (env.clone(), Arc::clone(&view));
         let evaluating = tokio::task::spawn_blocking(move || {
-            let engine: Arc<dyn rules::Engine> = Arc::new(RuleEngine::new(&task_env));
+            let engine: Arc<dyn rules::Engine> =
+                Arc::new(RuleEngine::new(&task_env, group.file(), group.name()));
             let mut sink = StoreSink { db: &task_env.db, ctx: &task_env.ctx };
             let evaluation = group.evaluate(slot, &engine, &mut sink);
             send(&task_env, evaluation);

@@ -11,7 +11,7 @@ use service::{Contexts, Lifecycle, Readiness};
 use sys::Clock;
 use tokio::sync::Semaphore;
 
-use crate::api::{MessageBuffers, Queries};
+use crate::api::{MessageBuffers, Notifications, Queries};
 use crate::config::LoadedConfig;
 use crate::flags::Flags;
 use crate::metrics::Metrics;
@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) read_slots: Arc<Semaphore>,
     pub(crate) queries: Arc<Queries>,
     pub(crate) query_log: Arc<QueryLog>,
+    pub(crate) notifications: Arc<Notifications>,
     pub(crate) config: RwLock<Arc<LoadedConfig>>,
     /// When the configuration was loaded last, in ms, and whether the last attempt worked.
     pub(crate) config_loaded: RwLock<(i64, bool)>,
@@ -70,6 +71,8 @@ impl State {
             clock: Arc::clone(&self.clock),
             sender: Arc::clone(&self.alerts),
             external_url: self.external_url.clone(),
+            query_log: Arc::clone(&self.query_log),
+            query_log_failures: self.metrics.query_log_failures.clone(),
         }
     }
 }

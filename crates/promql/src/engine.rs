@@ -114,12 +114,13 @@ impl<'a> From<&'a Expr> for Query<'a> {
 pub struct Engine {
     options: EngineOptions,
     places: Places,
+    explains: bool,
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Self { options, places: Places::default() }
+        Self { options, places: Places::default(), explains: false }
     }
 
     /// The options.
@@ -131,14 +132,19 @@ impl Engine {
     pub fn with_lookback(&self, lookback_ms: i64) -> Self {
         let mut options = self.options.clone();
         options.lookback_ms = lookback_ms;
-        Self { options, places: self.places.clone() }
+        Self { options, ..self.clone() }
     }
 
     /// The same engine with other features, such as statistics by step for one query.
     pub fn with_features(&self, features: EngineFeatures) -> Self {
         let mut options = self.options.clone();
         options.features = features;
-        Self { options, places: self.places.clone() }
+        Self { options, ..self.clone() }
+    }
+
+    /// The same engine whose results also tell what each part of the query took.
+    pub fn explaining(&self) -> Self {
+        Self { explains: true, ..self.clone() }
     }
 
     /// Parses an expression with the engine's features.
@@ -209,7 +215,11 @@ impl Engine {
             )));
         }
         let plan = lower(expr, times)?;
-        let evaluator = Evaluator::new(ctx, reader, &self.options, steps, text);
+        let mut evaluator = Evaluator::new(ctx, reader, &self.options, steps, text);
+        if self.explains {
+            evaluator.trace();
+        }
+        let evaluator = evaluator;
         let evaluate = || {
             let result = evaluator.query(&plan, steps)?;
             Ok::<_, QueryError>(result.into_value(is_range, steps))
@@ -222,8 +232,9 @@ impl Engine {
             None => ctx.cpu.install(ctx.cpu_class, evaluate)?,
         };
         drop(place);
+        let explain = evaluator.explained(&plan);
         let (notes, stats) = evaluator.finish();
-        Ok(QueryResult { value, annotations: notes.into_annotations(text), stats })
+        Ok(QueryResult { value, annotations: notes.into_annotations(text), stats, explain })
     }
 }
 

@@ -4,6 +4,7 @@ mod accumulate;
 mod aggregate;
 mod binary;
 mod call;
+mod explain;
 mod frame;
 mod histogram_call;
 mod info;
@@ -18,6 +19,7 @@ mod window_plan;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use metric_storage_api::{MetricReader, SampleColumns};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -26,13 +28,14 @@ use resources::RequestContext;
 
 use crate::budget::Budget;
 use crate::engine::Outcome;
+use crate::eval::explain::Trace;
 use crate::eval::matrix::RangeSamples;
 use crate::eval::window_plan::WindowPlans;
 use crate::functions::SlidingScratch;
 use crate::notes::Notes;
 use crate::plan::{Plan, PlanKind};
 use crate::series::{ABSENT, Points, Series, Steps};
-use crate::value::QueryStats;
+use crate::value::{ExplainNode, NodeCost, QueryStats};
 use crate::{EngineOptions, QueryError};
 
 pub(crate) use binary::scalar_op;
@@ -66,6 +69,8 @@ pub(crate) struct Evaluator<'a> {
     steps: Steps,
     /// The query as written, where that is known.
     text: Option<&'a str>,
+    /// What each part takes, where that was asked for.
+    trace: Option<Trace>,
 }
 
 /// What a thread reuses from series to series.
@@ -116,7 +121,18 @@ impl<'a> Evaluator<'a> {
             per_step: Mutex::new(per_step),
             steps,
             text,
+            trace: None,
         }
+    }
+
+    /// From now on what each part takes is noted.
+    pub(crate) fn trace(&mut self) {
+        self.trace = Some(Trace::default());
+    }
+
+    /// What was noted, as a tree.
+    pub(crate) fn explained(&self, plan: &Plan) -> Option<ExplainNode> {
+        Some(self.trace.as_ref()?.tree(plan, self.text))
     }
 
     /// A part of the query as written.
@@ -132,7 +148,8 @@ impl<'a> Evaluator<'a> {
             _ => plan,
         };
         if matches!(inner.kind, PlanKind::Matrix(_) | PlanKind::Subquery(_)) {
-            return Ok(Outcome::Matrix(self.top_level_matrix(inner, steps)?));
+            let matrix = self.measured(inner, || self.top_level_matrix(inner, steps), Vec::len)?;
+            return Ok(Outcome::Matrix(matrix));
         }
         Ok(match self.eval(plan, steps)? {
             Evaluated::Scalar(values) => Outcome::Scalar(values),
@@ -171,6 +188,43 @@ impl<'a> Evaluator<'a> {
     /// Evaluates a part of the plan that is no range vector.
     pub(crate) fn eval(&'a self, plan: &Plan, steps: Steps) -> Result<Evaluated<'a>, QueryError> {
         self.ctx.check()?;
+        self.measured(
+            plan,
+            || self.eval_part(plan, steps),
+            |result| match result {
+                Evaluated::Vector(frame) => frame.series.len(),
+                Evaluated::Scalar(_) | Evaluated::Text(_) => 1,
+            },
+        )
+    }
+
+    /// Notes what a part takes, where that was asked for.
+    fn measured<T>(
+        &self,
+        plan: &Plan,
+        evaluate: impl FnOnce() -> Result<T, QueryError>,
+        series: impl FnOnce(&T) -> usize,
+    ) -> Result<T, QueryError> {
+        let Some(trace) = &self.trace else { return evaluate() };
+        let counts = || {
+            let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            (load(&self.samples_total), load(&self.samples_read))
+        };
+        let (before, started) = (counts(), Instant::now());
+        let result = evaluate()?;
+        let after = counts();
+        let cost = NodeCost {
+            evaluations: 1,
+            time: started.elapsed(),
+            samples: after.0 - before.0,
+            samples_read: after.1 - before.1,
+            series: series(&result) as u64,
+        };
+        trace.note(plan, cost);
+        Ok(result)
+    }
+
+    fn eval_part(&'a self, plan: &Plan, steps: Steps) -> Result<Evaluated<'a>, QueryError> {
         Ok(match &plan.kind {
             PlanKind::Number(value) => Evaluated::Scalar(vec![*value; steps.count]),
             PlanKind::Text(text) => Evaluated::Text(text.clone()),

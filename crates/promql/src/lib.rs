@@ -27,7 +27,10 @@ pub use error::QueryError;
 pub use memory_reader::{MemoryReader, MemoryValue};
 pub use parse::{parse, parse_selector};
 pub use promql_syntax::{Expr, Features};
-pub use value::{Annotations, MatrixSeries, QueryResult, QueryStats, SampleValue, Value, VectorSample};
+pub use value::{
+    Annotations, ExplainNode, MatrixSeries, NodeCost, QueryResult, QueryStats, SampleValue, Value,
+    VectorSample,
+};
 
 #[cfg(test)]
 mod tests;

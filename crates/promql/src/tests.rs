@@ -229,3 +229,45 @@ proptest! {
         prop_assert_eq!(found, expected, "{}", query);
     }
 }
+
+/// One line a part: depth, what it is, whether it was evaluated by itself, series, samples read.
+fn explained(query: &str) -> Vec<String> {
+    fn lines(node: &crate::ExplainNode, depth: usize, out: &mut Vec<String>) {
+        let constant = if node.is_constant { " constant" } else { "" };
+        let cost = match &node.cost {
+            Some(cost) => format!(" series={} read={}", cost.series, cost.samples_read),
+            None => String::new(),
+        };
+        let text = node.text.as_deref().unwrap_or_default();
+        out.push(format!("{depth} {} {} `{text}`{constant}{cost}", node.kind, node.name));
+        node.children.iter().for_each(|child| lines(child, depth + 1, out));
+    }
+    let (engine, ctx) = (Engine::new(script_options()).explaining(), RequestContext::for_tests());
+    let result = engine.range(&ctx, &store(), query, 0, 120_000, 60_000).expect(query);
+    let tree = result.explain.expect("asked for");
+    assert_eq!(tree.cost.map(|cost| cost.samples_read), Some(result.stats.samples_read), "{query}");
+    let mut out = Vec::new();
+    lines(&tree, 0, &mut out);
+    out
+}
+
+#[test]
+fn a_query_is_explained_part_by_part() {
+    assert_eq!(
+        explained("sum(m) / -scalar(n_total @ 60)"),
+        [
+            "0 operator / `sum(m) / -scalar(n_total @ 60)` series=1 read=23",
+            "1 aggregation sum `sum(m)` series=1 read=18",
+            "2 selector  `m`",
+            "1 operator - `-scalar(n_total @ 60)` constant series=1 read=5",
+            "2 function scalar `scalar(n_total @ 60)` series=1 read=5",
+            "3 selector  `n_total @ 60` series=1 read=5",
+        ]
+    );
+    let (engine, ctx) = (Engine::new(script_options()), RequestContext::for_tests());
+    assert!(engine.instant(&ctx, &store(), "m", 0).expect("answered").explain.is_none());
+    // A chain as long as a query may be.
+    let chain = vec!["m"; 250].join(" + ");
+    let result = engine.explaining().instant(&ctx, &store(), &chain, 0).expect("answered");
+    assert!(result.explain.is_some());
+}

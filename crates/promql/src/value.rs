@@ -1,6 +1,7 @@
 //! What a query answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{FloatHistogram, Labels, TimestampMs};
 use promql_syntax::ValueType;
@@ -14,6 +15,8 @@ pub struct QueryResult {
     pub annotations: Annotations,
     /// What it cost.
     pub stats: QueryStats,
+    /// What each part took, where the engine was told to note it.
+    pub explain: Option<ExplainNode>,
 }
 
 /// Remarks on a result, each with its place in the query.
@@ -79,6 +82,42 @@ impl Default for Value {
     fn default() -> Self {
         Self::Vector(Vec::new())
     }
+}
+
+/// A part of a query with what it took.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExplainNode {
+    /// What it is: `selector`, `range selector`, `subquery`, `aggregation`, `operator`, `function`, `number`, `text`.
+    pub kind: &'static str,
+    /// The operator's or function's name; empty for others.
+    pub name: String,
+    /// The part as written.
+    pub text: Option<String>,
+    /// Whether it is the same at every step, so that it was evaluated at one only.
+    pub is_constant: bool,
+    /// What it took with all parts within it. `None` where it was evaluated together with the part above it, or not at all.
+    pub cost: Option<NodeCost>,
+    /// The time that no part within it accounts for.
+    pub own_time: Duration,
+    /// The samples read that no part within it accounts for.
+    pub own_samples_read: u64,
+    /// The parts within it.
+    pub children: Vec<ExplainNode>,
+}
+
+/// What a part of a query took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeCost {
+    /// How often it was evaluated.
+    pub evaluations: u64,
+    /// On the clock, other work of the machine included.
+    pub time: Duration,
+    /// Samples at steps, as the limit counts them.
+    pub samples: u64,
+    /// Samples read from the store.
+    pub samples_read: u64,
+    /// Series that it gave; the most of several evaluations.
+    pub series: u64,
 }
 
 /// A sample's value.

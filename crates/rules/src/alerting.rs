@@ -8,6 +8,7 @@ use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, TimestampMs};
 
 use crate::alert::Sending;
 use crate::template::{Rendering, Text};
+use crate::transition::{History, Transition};
 use crate::{
     Alert, AlertState, Engine, EvaluationError, OutgoingAlert, RuleSample, RuleStatus, RuleValue,
     TemplateContext,
@@ -38,6 +39,7 @@ pub struct AlertingRule {
     alerts: HashMap<Labels, Alert>,
     /// Whether the state before a restart has been looked for; until then nothing is recorded.
     restored: bool,
+    history: History,
 }
 
 /// What an alerting rule's evaluation works with.
@@ -76,6 +78,7 @@ impl AlertingRule {
             status: RuleStatus::default(),
             alerts: HashMap::new(),
             restored: true,
+            history: History::default(),
         }
     }
 
@@ -91,6 +94,11 @@ impl AlertingRule {
     pub fn state(&self) -> Option<AlertState> {
         self.status.last_evaluation?;
         Some(self.alerts.values().map(|alert| alert.state).max().unwrap_or(AlertState::Inactive))
+    }
+
+    /// The latest changes of its alerts since the process began, the oldest first.
+    pub fn transitions(&self) -> impl Iterator<Item = &Transition> {
+        self.history.iter()
     }
 
     pub(crate) fn await_restore(&mut self) {
@@ -114,6 +122,7 @@ impl AlertingRule {
         self.alerts = old.alerts;
         self.restored = old.restored;
         self.status = old.status;
+        self.history = old.history;
     }
 
     pub(crate) fn evaluate(&mut self, inputs: &Inputs<'_>) -> Result<Vec<RuleSample>, EvaluationError> {
@@ -128,22 +137,46 @@ impl AlertingRule {
             }
             alerts.push(alert);
         }
+        let mut fresh: HashSet<Labels> = HashSet::new();
         for alert in alerts {
             match self.alerts.get_mut(&alert.labels) {
                 Some(known) if known.state != AlertState::Inactive => {
                     known.value = alert.value;
                     known.annotations = alert.annotations;
                 }
-                _ => drop(self.alerts.insert(alert.labels.clone(), alert)),
+                _ => {
+                    fresh.insert(alert.labels.clone());
+                    self.alerts.insert(alert.labels.clone(), alert);
+                }
             }
         }
         let (for_ms, keep_ms) = (self.for_ms, self.keep_firing_for_ms);
-        self.alerts.retain(|labels, alert| advance(alert, present.contains(labels), at, for_ms, keep_ms));
+        let mut transitions = Vec::new();
+        let mut note = |alert: &Alert, from: AlertState, to: AlertState| {
+            if from != to {
+                transitions.push(Transition {
+                    at,
+                    labels: alert.labels.clone(),
+                    from,
+                    to,
+                    value: alert.value,
+                });
+            }
+        };
+        self.alerts.retain(|labels, alert| {
+            let from = if fresh.contains(labels) { AlertState::Inactive } else { alert.state };
+            let kept = advance(alert, present.contains(labels), at, for_ms, keep_ms);
+            note(alert, from, if kept { alert.state } else { AlertState::Inactive });
+            kept
+        });
         let active = self.alerts.values().filter(|alert| alert.state != AlertState::Inactive).count();
         if inputs.limit > 0 && active > inputs.limit {
+            self.alerts.values().for_each(|alert| note(alert, alert.state, AlertState::Inactive));
+            self.history.add(transitions);
             self.alerts.clear();
             return Err(EvaluationError::Limit { limit: inputs.limit, got: active, what: "alerts" });
         }
+        self.history.add(transitions);
         Ok(if self.restored { self.samples(at) } else { Vec::new() })
     }
 

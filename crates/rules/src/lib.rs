@@ -22,6 +22,7 @@ mod restore;
 mod rule_file;
 mod schedule;
 mod template;
+mod transition;
 
 pub use alert::{Alert, AlertState, OutgoingAlert};
 pub use alerting::AlertingRule;
@@ -34,3 +35,4 @@ pub use outcome::{Health, RuleStatus};
 pub use recording::RecordingRule;
 pub use rule_file::{GroupSpec, RuleFile, RuleSpec, validate};
 pub use template::{TemplateContext, check_template};
+pub use transition::Transition;

@@ -107,6 +107,15 @@ impl Bench {
             Rule::Recording(_) => "recording".to_owned(),
         }
     }
+
+    /// What became of the first rule's alerts: time in seconds since the start, states.
+    fn transitions(&self) -> Vec<String> {
+        let Rule::Alerting(rule) = &self.group.rules()[0] else { return Vec::new() };
+        let seconds = |at: TimestampMs| (at - START_MS) / 1000;
+        rule.transitions()
+            .map(|change| format!("{} {}-{}", seconds(change.at), change.from.as_str(), change.to.as_str()))
+            .collect()
+    }
 }
 
 fn options() -> GroupOptions {
@@ -488,5 +497,27 @@ fn bad_files_are_refused_with_their_place() {
     let twice = RuleFile { path: "r.yml".to_owned(), groups: vec![alerting(0, 0), alerting(0, 0)] };
     assert!(
         validate(&twice, &|_| Ok(())).unwrap_err()[0].to_string().contains("is repeated in the same file")
+    );
+}
+
+#[test]
+fn changes_of_alerts_are_remembered() {
+    let mut bench = Bench::new(&alerting(20_000, 0), options());
+    let start = (bench.group.next_slot() - START_MS) / 1000;
+    for present in "1111.1..".chars() {
+        let results: &[(&str, f64)] = if present == '1' { &[("job=n", 0.0)] } else { &[] };
+        bench.fake.set("up == 0", results);
+        bench.step();
+    }
+    let at = |step: i64, change: &str| format!("{} {change}", start + step * 10);
+    assert_eq!(
+        bench.transitions(),
+        [
+            at(0, "inactive-pending"),
+            at(2, "pending-firing"),
+            at(4, "firing-inactive"),
+            at(5, "inactive-pending"),
+            at(6, "pending-inactive"),
+        ]
     );
 }

@@ -103,6 +103,23 @@ pub fn decompress(
     if expanded.len() as u64 > limit.0 { Err(too_large()) } else { Ok(expanded) }
 }
 
+/// Expands gzip of at most `limit` bytes into `buf`, which is emptied first and whose memory is used again. CPU work.
+///
+/// # Errors
+/// As [`decompress`].
+pub fn decompress_gzip(
+    body: &[u8],
+    limit: ByteSize,
+    setting: &'static str,
+    buf: &mut Vec<u8>,
+) -> Result<(), DecompressError> {
+    buf.clear();
+    let most = limit.0.saturating_add(1);
+    let read = MultiGzDecoder::new(body).take(most).read_to_end(buf);
+    read.map_err(|error| DecompressError::Invalid { encoding: Encoding::Gzip, reason: error.to_string() })?;
+    if buf.len() as u64 > limit.0 { Err(DecompressError::TooLarge { limit, setting }) } else { Ok(()) }
+}
+
 /// Expands a snappy block of at most `limit` bytes into `buf`, whose memory is used again, and returns it. CPU work.
 ///
 /// # Errors

@@ -85,7 +85,7 @@ mod web_config;
 
 pub use app::App;
 pub use auth::basic_credentials;
-pub use body::{DecompressError, Encoding, decompress, decompress_snappy};
+pub use body::{DecompressError, Encoding, decompress, decompress_gzip, decompress_snappy};
 pub use failure::{BoxError, Failure, error_chain};
 pub use flags::normalize as normalize_flags;
 pub use lifecycle::{Lifecycle, Readiness, StopReport, StopWish};

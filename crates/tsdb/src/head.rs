@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use ahash::RandomState;
 use hashbrown::HashSet;
-use metric_storage_api::{AppendRejection, SeriesRef};
+use metric_storage_api::{AppendRejection, SeriesRef, SeriesSample};
 use model::Labels;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
@@ -189,6 +189,19 @@ impl Head {
             *resolved = shards.of(*id).any_mut(slot_of(*id)).map(|(generation, series)| {
                 series.touched = epoch;
                 Resolved::new(*id, generation, series)
+            });
+        }
+    }
+
+    /// The series of many samples; as many as `found` takes.
+    pub(crate) fn look_up_many(&self, samples: &[SeriesSample], found: &mut [Option<Resolved>]) {
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        let mut shards = ShardCursor::new(self);
+        for (sample, resolved) in samples.iter().zip(found) {
+            *resolved = from_ref(sample.series).and_then(|(id, generation)| {
+                let series = shards.of(id).get_mut(slot_of(id), generation)?;
+                series.touched = epoch;
+                Some(Resolved::new(id, generation, series))
             });
         }
     }

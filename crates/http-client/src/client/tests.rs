@@ -121,6 +121,39 @@ async fn a_token_is_asked_for_once() {
 }
 
 #[tokio::test]
+async fn a_token_is_asked_for_with_an_assertion() {
+    let token = r#"{"access_token":"t0k"}"#;
+    let (tokens, token_server) = serve(vec![answer("200 OK", token)]);
+    let key = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/jwt_key.pem");
+    let client = client(&format!(
+        "oauth2: {{client_id: id, grant_type: jwt-bearer, client_certificate_key_file: {key}, claims: {{n: 1}}, \
+         endpoint_params: {{p: q}}, token_url: 'http://{tokens}/t'}}"
+    ));
+    let (address, serving) = serve(vec![answer("200 OK", "")]);
+    get(&client, &address).await.expect("answer");
+    assert!(serving.join().expect("server")[0].contains("authorization: Bearer t0k"));
+    let asked = token_server.join().expect("server");
+    let form = asked[0].split("\r\n\r\n").nth(1).unwrap_or_default();
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    assert_eq!(fields[0].1, "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    assert_eq!((fields[1].0.as_str(), fields[1].1.split('.').count()), ("assertion", 3));
+    assert_eq!(fields[2], ("p".to_owned(), "q".to_owned()));
+    assert!(!asked[0].to_lowercase().contains("authorization:"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_tunnel_is_asked_for_with_its_headers() {
+    let (proxy, proxy_server) = serve(vec![answer("407 Proxy Authentication Required", "")]);
+    let client = client(&format!("proxy_url: http://{proxy}\nproxy_connect_header: {{X-Way: [a, b]}}"));
+    let url = Url::parse("https://behind.example/x").expect("url");
+    client.send(Request::get(url, Duration::from_secs(10))).await.expect_err("no tunnel");
+    let seen = proxy_server.join().expect("server");
+    assert!(seen[0].starts_with("CONNECT behind.example:443"), "{seen:?}");
+    let lower = seen[0].to_lowercase();
+    assert!(lower.contains("x-way: a") && lower.contains("x-way: b"), "{seen:?}");
+}
+
+#[tokio::test]
 async fn an_error_names_its_cause() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound").to_string();

@@ -42,7 +42,16 @@ fn blocks_that_contradict_themselves_are_refused() {
         ("authorization: {type: Basic}", "authorization type cannot be \"basic\", use basic_auth instead"),
         ("oauth2: {token_url: http://a}", "required key \"client_id\" is missing"),
         ("oauth2: {client_id: a}", "required key \"token_url\" is missing"),
-        ("oauth2: {client_id: a, token_url: http://a, grant_type: jwt-bearer}", "not built yet"),
+        (
+            "oauth2: {client_id: a, token_url: http://a, grant_type: jwt-bearer}",
+            "needs client_certificate_key",
+        ),
+        (
+            "oauth2: {client_id: a, token_url: http://a, grant_type: password}",
+            "expected one of client_credentials",
+        ),
+        ("proxy_connect_header: {A: [b]}", "needs proxy_url or proxy_from_environment"),
+        ("proxy_url: http://p\nproxy_connect_header: {'a b': [c]}", "is not a header's name"),
         ("tls_config: {cert_file: a}", "a client certificate needs both"),
         ("tls_config: {min_version: TLS13, max_version: TLS12}", "min_version is newer than max_version"),
         ("tls_config: {min_version: TLS9}", "expected one of TLS10, TLS11, TLS12, TLS13"),

@@ -111,8 +111,7 @@ fn of(state: &State) -> Map<String, Value> {
         ("query_stats", true),
         ("query_warnings", true),
         ("remote_write_receiver", flags.enable_remote_write_receiver),
-        // Endpoints that answer 501.
-        ("search", false),
+        ("search", on("search-api")),
         ("time_range_labels", true),
         ("time_range_series", true),
     ];

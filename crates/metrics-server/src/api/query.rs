@@ -8,7 +8,7 @@ use axum::extract::{Request, State as AxumState};
 use axum::response::Response;
 use http::request::Parts;
 use model::TimestampMs;
-use promql::{Annotations, QueryResult, QueryStats, Value};
+use promql::{Annotations, ExplainNode, QueryResult, QueryStats, Value};
 use resources::CpuClass;
 
 use super::answer::{self, Row};
@@ -31,6 +31,7 @@ struct Common {
     timeout: Option<Duration>,
     lookback_ms: Option<i64>,
     stats: Stats,
+    explain: bool,
 }
 
 /// What `stats` asks for.
@@ -122,14 +123,22 @@ impl Common {
             _ => Stats::Deprecated,
         };
         let query = params.get("query").unwrap_or_default().to_owned();
-        Ok(Self { query, limit: params.limit()?, timeout: params.timeout()?, lookback_ms, stats })
+        let explain = match params.get("explain").unwrap_or_default() {
+            "" | "false" => false,
+            "true" => true,
+            _ => return Err(ApiError::invalid_parameter("explain", "must be true or false")),
+        };
+        Ok(Self { query, limit: params.limit()?, timeout: params.timeout()?, lookback_ms, stats, explain })
     }
 }
 
 fn engine(state: &State, common: &Common) -> promql::Engine {
     let mut features = state.engine.options().features;
     features.per_step_stats &= common.stats == Stats::All;
-    let engine = state.engine.with_features(features);
+    let mut engine = state.engine.with_features(features);
+    if common.explain {
+        engine = engine.explaining();
+    }
     match common.lookback_ms {
         Some(lookback) => engine.with_lookback(lookback),
         None => engine,
@@ -137,10 +146,13 @@ fn engine(state: &State, common: &Common) -> promql::Engine {
 }
 
 fn respond(result: QueryResult, common: &Common, timings: Timings) -> Response {
-    let QueryResult { value, mut annotations, stats } = result;
+    let QueryResult { value, mut annotations, stats, explain } = result;
     let mut after = Vec::new();
     if common.stats != Stats::None {
         after = format!(",\"stats\":{}", stats_json(&stats, timings)).into_bytes();
+    }
+    if let Some(explain) = &explain {
+        after.extend_from_slice(format!(",\"explain\":{}", explain_json(explain)).as_bytes());
     }
     if common.stats == Stats::Deprecated {
         annotations
@@ -181,6 +193,29 @@ fn truncate<T>(items: &mut Vec<T>, limit: usize, annotations: &mut Annotations) 
         items.truncate(limit);
         annotations.warnings.push(TRUNCATED.to_owned());
     }
+}
+
+/// What each part of a query took: Watchbell's own.
+fn explain_json(node: &ExplainNode) -> serde_json::Value {
+    let mut shown = serde_json::json!({
+        "kind": node.kind,
+        "name": node.name,
+        "text": node.text,
+        "constant": node.is_constant,
+        "children": node.children.iter().map(explain_json).collect::<Vec<_>>(),
+    });
+    if let Some(cost) = &node.cost {
+        shown["cost"] = serde_json::json!({
+            "evaluations": cost.evaluations,
+            "seconds": cost.time.as_secs_f64(),
+            "ownSeconds": node.own_time.as_secs_f64(),
+            "series": cost.series,
+            "samples": cost.samples,
+            "samplesRead": cost.samples_read,
+            "ownSamplesRead": node.own_samples_read,
+        });
+    }
+    shown
 }
 
 /// What a query cost, as Prometheus shows it.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State as AxumState};
 use axum::response::Response;
+use go_regex::CompiledMatcher;
 use rules::{Alert, AlertState, AlertingRule, RecordingRule, Rule, RuleStatus};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::answer;
 use super::error::ApiError;
@@ -24,7 +26,16 @@ struct Filter<'a> {
     names: Vec<&'a str>,
     groups: Vec<&'a str>,
     files: Vec<&'a str>,
+    /// One of these has to match a rule's labels.
+    selectors: Vec<Vec<CompiledMatcher>>,
     with_alerts: bool,
+}
+
+/// Which part of the groups is wanted.
+struct Page<'a> {
+    limit: usize,
+    /// The token of the first group; none is the first of all.
+    from: Option<&'a str>,
 }
 
 pub(crate) async fn rules(
@@ -33,8 +44,13 @@ pub(crate) async fn rules(
 ) -> Result<Response, ApiError> {
     let (params, _) = Params::read(request).await?;
     let filter = Filter::read(&params)?;
-    let mut groups = Vec::new();
+    let page = Page::read(&params)?;
+    let (mut groups, mut next, mut found) = (Vec::new(), None, page.from.is_none());
     for view in state.rules.groups() {
+        found |= page.from == Some(&*token(&view));
+        if !found {
+            continue;
+        }
         let wanted = |names: &[&str], name: &str| names.is_empty() || names.contains(&name);
         if !wanted(&filter.groups, &view.name) || !wanted(&filter.files, &view.file) {
             continue;
@@ -42,10 +58,22 @@ pub(crate) async fn rules(
         let shown: Vec<Value> = view.rules.iter().filter_map(|rule| filter.show(rule)).collect();
         // A group whose rules are all filtered away is not shown, but one without rules is.
         if !shown.is_empty() || filter.is_open() {
+            if groups.len() == page.limit {
+                next = Some(token(&view));
+                break;
+            }
             groups.push(group_json(&view, &shown));
         }
     }
-    Ok(answer::success(&json!({ "groups": groups })))
+    if let (false, Some(from)) = (found, page.from) {
+        let message = format!("invalid group_next_token {from:?}: the groups may have changed");
+        return Err(ApiError::invalid_parameter("group_next_token", message));
+    }
+    let mut data = json!({ "groups": groups });
+    if let Some(next) = next {
+        data["groupNextToken"] = json!(next);
+    }
+    Ok(answer::success(&data))
 }
 
 pub(crate) async fn alerts(AxumState(state): AxumState<Arc<State>>) -> Response {
@@ -79,11 +107,6 @@ impl<'a> Filter<'a> {
                 ));
             }
         };
-        for name in ["group_limit", "group_next_token", "match[]"] {
-            if params.non_empty(name).is_some() {
-                return Err(ApiError::invalid_parameter(name, "known but not built yet"));
-            }
-        }
         let with_alerts = match params.non_empty("exclude_alerts") {
             None => true,
             Some("true" | "1" | "t") => false,
@@ -96,16 +119,28 @@ impl<'a> Filter<'a> {
             names: both("rule_name[]", "rule_name"),
             groups: both("rule_group[]", "rule_group"),
             files: both("file[]", "file"),
+            selectors: params.selectors()?,
             with_alerts,
         })
     }
 
     fn is_open(&self) -> bool {
-        self.alerting && self.recording && self.names.is_empty()
+        self.alerting && self.recording && self.names.is_empty() && self.selectors.is_empty()
     }
 
     fn show(&self, rule: &Rule) -> Option<Value> {
         if !self.names.is_empty() && !self.names.contains(&rule.name()) {
+            return None;
+        }
+        let labels = match rule {
+            Rule::Alerting(rule) => &rule.labels,
+            Rule::Recording(rule) => &rule.labels,
+        };
+        let value = |name: &str| labels.get(name).map_or("", String::as_str);
+        let fits = |selector: &Vec<CompiledMatcher>| {
+            selector.iter().all(|matcher| matcher.matches(value(matcher.name())))
+        };
+        if !self.selectors.is_empty() && !self.selectors.iter().any(fits) {
             return None;
         }
         match rule {
@@ -114,6 +149,29 @@ impl<'a> Filter<'a> {
             Rule::Alerting(_) | Rule::Recording(_) => None,
         }
     }
+}
+
+impl<'a> Page<'a> {
+    fn read(params: &'a Params) -> Result<Self, ApiError> {
+        let from = params.non_empty("group_next_token");
+        let limit = match params.non_empty("group_limit") {
+            None if from.is_some() => {
+                let message = "group_limit is needed to go through the groups page by page";
+                return Err(ApiError::invalid_parameter("group_next_token", message));
+            }
+            None => usize::MAX,
+            Some(text) => text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
+                ApiError::invalid_parameter("group_limit", "must be a number greater than 0")
+            })?,
+        };
+        Ok(Self { limit, from })
+    }
+}
+
+/// What a group is called between two pages.
+fn token(view: &GroupView) -> String {
+    let hash = Sha256::digest(format!("{};{}", view.file, view.name));
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn group_json(view: &GroupView, shown: &[Value]) -> Value {

@@ -44,6 +44,8 @@ fn flag_map(state: &State) -> Map<String, Value> {
         ("web.enable-remote-write-receiver", flags.enable_remote_write_receiver.to_string()),
         ("web.enable-otlp-receiver", flags.enable_otlp_receiver.to_string()),
         ("web.page-title", flags.page_title.clone()),
+        ("web.search.max-limit", flags.search_max_limit.to_string()),
+        ("web.max-notifications-subscribers", flags.max_notifications_subscribers.to_string()),
         ("web.cors.origin", flags.cors_origin.clone()),
         ("storage.tsdb.path", flags.tsdb_path.display().to_string()),
         ("storage.tsdb.retention.time", flags.retention_time_ms.map_or_else(|| "0s".to_owned(), duration)),

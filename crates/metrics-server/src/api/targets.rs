@@ -139,6 +139,22 @@ pub(crate) async fn pools(AxumState(state): AxumState<Arc<State>>) -> Response {
     answer::success(&json!({ "scrapePools": names }))
 }
 
+/// A job's configuration with what it inherits, secrets masked.
+pub(crate) async fn pool_config(
+    AxumState(state): AxumState<Arc<State>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (params, _) = Params::read(request).await?;
+    let name = params
+        .non_empty("scrapePool")
+        .ok_or_else(|| ApiError::bad_data("no scrapePool parameter provided"))?;
+    let pools = state.scrape.pools();
+    let pool = pools.get(name).ok_or_else(|| {
+        ApiError::bad_data(format!("error retrieving scrape config: scrape pool {name:?} not found"))
+    })?;
+    Ok(answer::success(&json!({ "yaml": pool.config.yaml })))
+}
+
 pub(crate) async fn alertmanagers(AxumState(state): AxumState<Arc<State>>) -> Response {
     let urls = |urls: Vec<String>| urls.into_iter().map(|url| json!({ "url": url })).collect::<Vec<_>>();
     answer::success(&json!({

@@ -11,7 +11,7 @@ use service::{Readiness, RequestScope};
 use super::error::{ApiError, Kind};
 use super::queries::Asked;
 use super::query::stats_json;
-use crate::query_log::Entry;
+use crate::query_log::{Asker, Entry};
 use crate::state::State;
 
 /// The context of a request.
@@ -100,7 +100,7 @@ async fn log(state: &State, asked: Asked, result: &Result<QueryResult, ApiError>
             step_ms: *step,
             stats: stats_json(&stats, timings),
             error: error.as_deref(),
-            origin,
+            asker: Asker::Client(origin),
         })
     });
     if !matches!(writing.await, Ok(true)) {

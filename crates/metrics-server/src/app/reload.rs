@@ -8,6 +8,7 @@ use sys::RealFs;
 
 use super::maintenance::retention;
 use super::{blocking, warn_all};
+use crate::api::Notice;
 use crate::config::{LoadedConfig, PathAliases, load};
 use crate::state::State;
 
@@ -17,6 +18,9 @@ pub(super) async fn reload(state: Arc<State>, site: Site) -> Result<(), BoxError
     state.metrics.reload_ok.set(if result.is_ok() { 1.0 } else { 0.0 });
     if result.is_err() {
         state.config_loaded.write().1 = false;
+        state.notifications.add(Notice::ReloadFailed, state.clock.now_ms());
+    } else {
+        state.notifications.remove(Notice::ReloadFailed);
     }
     result
 }

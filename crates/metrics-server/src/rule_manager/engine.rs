@@ -1,35 +1,87 @@
 //! PromQL behind rules and their templates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metric_storage_api::{MetricReader, SampleColumns, SelectHints, SelectRequest};
 use model::{Labels, MatchOp, Matcher, TimeRange, TimestampMs, is_stale_nan};
-use promql::{SampleValue, Value};
+use promql::{QueryError, QueryResult, SampleValue, Value};
 use resources::RequestContext;
 use rules::{Engine, ForState, RuleValue};
+use sys::Clock;
+use telemetry::Counter;
 
 use super::RuleEnv;
+use crate::api::stats_json;
+use crate::api::work::Timings;
+use crate::query_log::{Asker, Entry, QueryLog};
 
 /// Answers the queries of rules.
 pub(super) struct RuleEngine {
     db: Arc<tsdb::Db>,
     engine: promql::Engine,
     ctx: RequestContext,
+    log: Log,
+}
+
+/// Where a group's queries are logged.
+struct Log {
+    to: Arc<QueryLog>,
+    failures: Counter,
+    clock: Arc<dyn Clock>,
+    file: String,
+    group: String,
 }
 
 impl RuleEngine {
-    pub(super) fn new(env: &RuleEnv) -> Self {
-        Self { db: Arc::clone(&env.db), engine: env.engine.clone(), ctx: env.ctx.clone() }
+    /// For the group of this file and name.
+    pub(super) fn new(env: &RuleEnv, file: &str, group: &str) -> Self {
+        let log = Log {
+            to: Arc::clone(&env.query_log),
+            failures: env.query_log_failures.clone(),
+            clock: Arc::clone(&env.clock),
+            file: file.to_owned(),
+            group: group.to_owned(),
+        };
+        Self { db: Arc::clone(&env.db), engine: env.engine.clone(), ctx: env.ctx.clone(), log }
+    }
+}
+
+impl Log {
+    fn write(
+        &self,
+        query: &str,
+        at: TimestampMs,
+        outcome: &Result<QueryResult, QueryError>,
+        evaluated: Duration,
+    ) {
+        let stats = outcome.as_ref().map(|result| result.stats.clone()).unwrap_or_default();
+        let error = outcome.as_ref().err().map(|error| service::error_chain(error));
+        let written = self.to.write(&Entry {
+            at: self.clock.now_ms(),
+            query,
+            start: at,
+            end: at,
+            step_ms: 0,
+            stats: stats_json(&stats, Timings { queued: Duration::ZERO, evaluated }),
+            error: error.as_deref(),
+            asker: Asker::RuleGroup { file: &self.file, name: &self.group },
+        });
+        if !written {
+            self.failures.inc();
+        }
     }
 }
 
 impl Engine for RuleEngine {
     fn query(&self, expr: &str, at_ms: TimestampMs) -> Result<Vec<(Labels, RuleValue)>, String> {
-        let result = self
-            .engine
-            .instant(&self.ctx, &*self.db, expr, at_ms)
-            .map_err(|error| service::error_chain(&error))?;
-        results(result.value)
+        let started = self.log.clock.monotonic();
+        let outcome = self.engine.instant(&self.ctx, &*self.db, expr, at_ms);
+        if self.log.to.is_on() {
+            let evaluated = self.log.clock.monotonic().saturating_sub(started);
+            self.log.write(expr, at_ms, &outcome, evaluated);
+        }
+        results(outcome.map_err(|error| service::error_chain(&error))?.value)
     }
 
     fn for_states(

@@ -2,19 +2,26 @@
 
 mod labels;
 mod own_series;
+mod resolution;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use exposition::{Entry, ExemplarEntry, Format, MetadataKind, ParseOptions, Parser, SampleEntry, SeriesText};
-use metric_storage_api::{AppendRejection, Appender, MetricStore, SeriesRef, StorageError};
-use model::{Exemplar, FloatHistogram, LabelsBuilder, STALE_NAN, TimestampMs};
+use metric_storage_api::{AppendRejection, Appender, MetricStore, SeriesRef, SeriesSample, StorageError};
+use model::{Exemplar, FloatHistogram, LabelsBuilder, MetricType, STALE_NAN, TimestampMs};
 use resources::RequestContext;
 
+use super::buffers::BodyBuffers;
 use super::cache::{SeriesCache, Stored};
 use super::metrics::Metrics;
 use super::target::Target;
 use crate::config::ScrapeConfig;
+
+pub(crate) use resolution::Resolution;
+
+/// Samples that go to the store in one call.
+const BLOCK: usize = 512;
 
 /// What a target's loop appends with.
 #[derive(Clone, Debug)]
@@ -25,9 +32,10 @@ pub(crate) struct AppendEnv {
     pub(crate) target: Arc<Target>,
     pub(crate) metrics: Metrics,
     pub(crate) store_exemplars: bool,
+    pub(crate) buffers: Arc<BodyBuffers>,
 }
 
-/// A body as fetched.
+/// A body, expanded.
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
@@ -115,17 +123,26 @@ fn store_body(
         keep_classic: env.config.scrape.keep_classic_histograms,
     };
     let mut parser = Parser::new(&body.bytes, body.format, options);
-    let mut counts = Counts { body_bytes: body.bytes.len() as i64, ..Counts::default() };
-    let mut scratch = LabelsBuilder::new();
-    while let Some(entry) = parser.next_entry().map_err(|error| error.to_string())? {
-        let mut sink =
-            Sink { env, cache, appender: &mut *appender, counts: &mut counts, scratch: &mut scratch, at };
+    let mut sink = Sink {
+        env,
+        cache,
+        appender: &mut *appender,
+        counts: Counts { body_bytes: body.bytes.len() as i64, ..Counts::default() },
+        scratch: LabelsBuilder::new(),
+        waiting: Waiting::default(),
+        at,
+    };
+    while let Some(entry) =
+        parser.next_entry_like(sink.cache.expected()).map_err(|error| error.to_string())?
+    {
         match entry {
-            Entry::Metadata { family, kind } => note_metadata(cache, &family, kind),
+            Entry::Metadata { family, kind } => note_metadata(sink.cache, &family, kind),
             Entry::Sample(sample) => sink.sample(&sample)?,
             Entry::Histogram(entry) => sink.histogram(entry.series, entry.histogram, entry.timestamp)?,
         }
     }
+    sink.flush()?;
+    let counts = sink.counts;
     mark_stale(&mut *appender, cache.vanished(), at);
     own_series::report(
         &mut *appender,
@@ -165,52 +182,45 @@ fn note_metadata(cache: &mut SeriesCache, family: &str, kind: MetadataKind<'_>) 
     cache.metadata_changed |= changed;
 }
 
-fn mark_stale(appender: &mut dyn Appender, series: Vec<Stored>, at: TimestampMs) {
-    for mut stored in series {
+fn mark_stale(appender: &mut dyn Appender, series: Vec<SeriesRef>, at: TimestampMs) {
+    for series in series {
         // A series with a newer sample, or one that is gone from the store, needs no marker.
-        let Ok(series) = series_ref(appender, &mut stored) else { continue };
-        if appender.append(series, at, f64::from_bits(STALE_NAN)) == Err(AppendRejection::UnknownSeries) {
-            stored.series = None;
-            if let Ok(series) = series_ref(appender, &mut stored) {
-                appender.append(series, at, f64::from_bits(STALE_NAN)).ok();
-            }
-        }
+        appender.append(series, at, f64::from_bits(STALE_NAN)).ok();
     }
 }
 
-fn series_ref(appender: &mut dyn Appender, stored: &mut Stored) -> Result<SeriesRef, AppendRejection> {
-    if let Some(series) = stored.series {
-        return Ok(series);
-    }
-    let labels = &stored.labels;
-    let series = appender.resolve(&[], &mut || Ok(labels.clone()))?;
-    stored.series = Some(series);
-    Ok(series)
+/// Samples of known series that are not with the store yet, and the places of their series in the cache.
+#[derive(Debug, Default)]
+struct Waiting {
+    samples: Vec<SeriesSample>,
+    places: Vec<u32>,
 }
 
-/// Adds one sample to a series.
-type Append<'a> = dyn Fn(&mut dyn Appender, SeriesRef, TimestampMs) -> Result<(), AppendRejection> + 'a;
-
-/// What one sample needs to be stored.
+/// What one scrape's samples need to be stored.
 struct Sink<'a> {
     env: &'a AppendEnv,
     cache: &'a mut SeriesCache,
     appender: &'a mut dyn Appender,
-    counts: &'a mut Counts,
-    scratch: &'a mut LabelsBuilder,
+    counts: Counts,
+    scratch: LabelsBuilder,
+    waiting: Waiting,
     at: TimestampMs,
 }
 
 impl Sink<'_> {
     fn sample(&mut self, sample: &SampleEntry<'_>) -> Result<(), String> {
-        let value = sample.value;
-        let exemplar = sample.exemplar.filter(|_| self.env.store_exemplars);
-        self.store(
-            sample.series,
-            sample.timestamp,
-            &|appender, series, at| appender.append(series, at, value),
-            exemplar,
-        )
+        let Some((place, timestamp)) = self.place(sample.series, sample.timestamp)? else { return Ok(()) };
+        let Some(stored) = self.cache.stored(place) else { return Ok(()) };
+        let (series, value) = (stored.series, sample.value);
+        self.waiting.samples.push(SeriesSample { series, timestamp, value });
+        self.waiting.places.push(place);
+        if self.waiting.samples.len() == BLOCK {
+            self.flush()?;
+        }
+        match &sample.exemplar {
+            Some(exemplar) if self.env.store_exemplars => self.exemplar(series, exemplar, timestamp),
+            _ => Ok(()),
+        }
     }
 
     fn histogram(
@@ -219,61 +229,104 @@ impl Sink<'_> {
         histogram: &FloatHistogram,
         timestamp: Option<TimestampMs>,
     ) -> Result<(), String> {
-        self.store(
-            series,
-            timestamp,
-            &|appender, series, at| appender.append_histogram(series, at, histogram),
-            None,
-        )
+        let Some((place, timestamp)) = self.place(series, timestamp)? else { return Ok(()) };
+        let Some(stored) = self.cache.stored(place) else { return Ok(()) };
+        let bounds = self.env.config.resolution;
+        let Some(histogram) = resolution::fitted(histogram, bounds) else {
+            self.env.metrics.exceeded_buckets.inc();
+            let limit = bounds.buckets_max;
+            return Err(format!(
+                "a native histogram has more than {limit} buckets at the lowest resolution (native_histogram_bucket_limit)"
+            ));
+        };
+        let histogram = &*histogram;
+        let mut outcome = self.appender.append_histogram(stored.series, timestamp, histogram);
+        if outcome == Err(AppendRejection::UnknownSeries) {
+            let series = self.resolve_again(place)?;
+            outcome = self.appender.append_histogram(series, timestamp, histogram);
+        }
+        self.count(outcome)
     }
 
-    fn store(
+    /// Where the cache has a sample's series, and the sample's time; `None` where rules drop it.
+    #[inline]
+    fn place(
         &mut self,
         series: SeriesText<'_>,
         timestamp: Option<TimestampMs>,
-        append: &Append<'_>,
-        exemplar: Option<ExemplarEntry<'_>>,
-    ) -> Result<(), String> {
+    ) -> Result<Option<(u32, TimestampMs)>, String> {
         let config = &self.env.config;
         let timestamp = timestamp.filter(|_| config.honor_timestamps);
-        let at = timestamp.unwrap_or(self.at);
         self.counts.scraped += 1;
-        let (text, kind) = (series.as_bytes(), series.kind());
-        if self.cache.see(text, kind).is_none() {
-            let tracked = timestamp.is_none() || config.track_timestamps_staleness;
-            let stored = self.parse(series)?.map(|labels| Stored { labels, series: None, tracked });
-            self.counts.added += u64::from(stored.is_some());
-            self.cache.add(text, kind, stored);
-        }
-        let Some(stored) = self.cache.see(text, kind).and_then(|entry| entry.stored.as_mut()) else {
-            return Ok(());
+        let place = match self.cache.see(series.as_bytes(), series.kind()) {
+            Some(place) => place,
+            None => self.add(series, timestamp.is_none() || config.track_timestamps_staleness)?,
         };
+        if self.cache.stored(place).is_none() {
+            return Ok(None);
+        }
         self.counts.after_relabel += 1;
         let limit = config.scrape.limits.samples;
         if limit > 0 && self.counts.after_relabel > limit as u64 {
             self.env.metrics.exceeded_samples.inc();
             return Err(format!("sample limit exceeded: more than {limit} samples (sample_limit)"));
         }
-        let mut outcome =
-            series_ref(self.appender, stored).and_then(|series| append(self.appender, series, at));
-        if outcome == Err(AppendRejection::UnknownSeries) {
-            stored.series = None;
-            outcome = series_ref(self.appender, stored).and_then(|series| append(self.appender, series, at));
+        Ok(Some((place, timestamp.unwrap_or(self.at))))
+    }
+
+    /// Adds a series that the cache does not know; the place that it has there.
+    fn add(&mut self, series: SeriesText<'_>, tracked: bool) -> Result<u32, String> {
+        let stored = match self.parse(series)? {
+            Some(labels) => Some(Stored { series: self.resolve(&labels)?, tracked }),
+            None => None,
+        };
+        self.counts.added += u64::from(stored.is_some());
+        Ok(self.cache.add(series.as_bytes(), series.kind(), stored))
+    }
+
+    fn resolve(&mut self, labels: &model::Labels) -> Result<SeriesRef, String> {
+        let resolved = self.appender.resolve(&[], &mut || Ok(labels.clone()));
+        resolved.map_err(|rejection| rejection.to_string())
+    }
+
+    /// A series whose reference the store does not know any more.
+    fn resolve_again(&mut self, place: u32) -> Result<SeriesRef, String> {
+        let (text, kind): (Vec<u8>, MetricType) = {
+            let (text, kind) = self.cache.text(place);
+            (text.to_vec(), kind)
+        };
+        let labels = self.parse(SeriesText::new(&text, kind))?;
+        let labels = labels.ok_or("a series that is stored is dropped by its rules")?;
+        let series = self.resolve(&labels)?;
+        self.cache.set_series(place, series);
+        Ok(series)
+    }
+
+    /// Hands the waiting samples to the store.
+    fn flush(&mut self) -> Result<(), String> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut refused = Vec::new();
+        self.appender.append_many(&waiting.samples, &mut |idx, rejection| refused.push((idx, rejection)));
+        for (idx, rejection) in refused {
+            let mut outcome = Err(rejection);
+            if outcome == Err(AppendRejection::UnknownSeries) {
+                let (sample, series) = (waiting.samples[idx], self.resolve_again(waiting.places[idx])?);
+                outcome = self.appender.append(series, sample.timestamp, sample.value);
+            }
+            self.count(outcome)?;
         }
-        let series = stored.series;
-        self.count(outcome)?;
-        match (exemplar, series) {
-            (Some(exemplar), Some(series)) => self.exemplar(series, &exemplar, at),
-            _ => Ok(()),
-        }
+        waiting.samples.clear();
+        waiting.places.clear();
+        self.waiting = waiting;
+        Ok(())
     }
 
     /// The labels that a new series is stored with; `None` where rules drop it.
     fn parse(&mut self, series: SeriesText<'_>) -> Result<Option<model::Labels>, String> {
-        series.labels(self.scratch).map_err(|error| error.to_string())?;
+        series.labels(&mut self.scratch).map_err(|error| error.to_string())?;
         let config = &self.env.config;
-        labels::merge(self.scratch, &self.env.target.labels, config.honor_labels);
-        if !relabel::apply(&config.metric_relabel, self.scratch) {
+        labels::merge(&mut self.scratch, &self.env.target.labels, config.honor_labels);
+        if !relabel::apply(&config.metric_relabel, &mut self.scratch) {
             return Ok(None);
         }
         let labels = self.scratch.build();
@@ -304,7 +357,7 @@ impl Sink<'_> {
         entry: &ExemplarEntry<'_>,
         at: TimestampMs,
     ) -> Result<(), String> {
-        entry.labels.labels(self.scratch).map_err(|error| error.to_string())?;
+        entry.labels.labels(&mut self.scratch).map_err(|error| error.to_string())?;
         let exemplar = Exemplar {
             labels: self.scratch.build(),
             value: entry.value,

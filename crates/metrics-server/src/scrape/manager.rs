@@ -13,6 +13,7 @@ use service::Lifecycle;
 use sys::Clock;
 use tokio_util::sync::CancellationToken;
 
+use super::buffers::BodyBuffers;
 use super::metrics::Metrics;
 use super::pool::{self, Pool};
 use super::target::{Target, fnv1a};
@@ -38,6 +39,7 @@ pub(crate) struct PoolEnv {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: ScrapeOptions,
     pub(crate) metrics: Metrics,
+    pub(crate) buffers: Arc<BodyBuffers>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -48,6 +50,7 @@ pub(crate) struct ScrapeManager {
     discovery: DiscoveryEnv,
     metrics: Metrics,
     options: ScrapeOptions,
+    buffers: Arc<BodyBuffers>,
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
 }
 
@@ -65,7 +68,14 @@ impl ScrapeManager {
         metrics: Metrics,
         options: ScrapeOptions,
     ) -> Self {
-        Self { lifecycle: lifecycle.clone(), discovery, metrics, options, pools: Mutex::default() }
+        Self {
+            lifecycle: lifecycle.clone(),
+            discovery,
+            metrics,
+            options,
+            buffers: Arc::default(),
+            pools: Mutex::default(),
+        }
     }
 
     /// Builds the clients of the jobs that are new or changed. Blocks.
@@ -83,7 +93,8 @@ impl ScrapeManager {
                 self.metrics.pools.inc();
                 let options = ClientOptions {
                     user_agent: self.discovery.user_agent.clone(),
-                    gzip: job.enable_compression,
+                    // Asked for and expanded here, away from the threads that wait for answers.
+                    gzip: false,
                     aliases: self.discovery.aliases.clone(),
                 };
                 let client = HttpClient::new(job.client.clone(), options)
@@ -105,7 +116,8 @@ impl ScrapeManager {
         options.offset_seed = offset_seed(&config.global.external_labels);
         let (db, ctx, clock) = env;
         let stopping = self.lifecycle.stopping().clone();
-        let env = PoolEnv { db, ctx, clock, options, metrics: self.metrics.clone(), stopping };
+        let (metrics, buffers) = (self.metrics.clone(), Arc::clone(&self.buffers));
+        let env = PoolEnv { db, ctx, clock, options, metrics, buffers, stopping };
         let mut pools = self.pools.lock();
         pools.retain(|name, pool| {
             let stays = config.scrape_configs.iter().any(|job| job.job_name == *name && *job == *pool.config);

@@ -7,6 +7,8 @@ use telemetry::{Counter, Family, Gauge, Histogram, Registry};
 pub(crate) struct Metrics {
     pub(crate) interval_length: Family<Histogram>,
     pub(crate) duration: Histogram,
+    /// How long after its place in the schedule a scrape has begun.
+    pub(crate) delay: Histogram,
     pub(crate) pools: Counter,
     pub(crate) pools_failed: Counter,
     pub(crate) pool_targets: Family<Gauge>,
@@ -15,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) exceeded_labels: Counter,
     pub(crate) exceeded_samples: Counter,
     pub(crate) exceeded_body: Counter,
+    pub(crate) exceeded_buckets: Counter,
     pub(crate) duplicate_timestamps: Counter,
     pub(crate) out_of_order: Counter,
     pub(crate) out_of_bounds: Counter,
@@ -37,6 +40,11 @@ impl Metrics {
                 "prometheus_target_scrape_duration_seconds",
                 "Time taken by scrapes.",
                 &bounds,
+            ),
+            delay: registry.histogram(
+                "watchbell_scrape_start_delay_seconds",
+                "How long after their place in the schedule scrapes have begun.",
+                &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0],
             ),
             pools: counter("scrape_pools_total", "Scrape pools that were to be created."),
             pools_failed: counter("scrape_pools_failed_total", "Scrape pools that could not be created."),
@@ -65,6 +73,10 @@ impl Metrics {
             exceeded_body: counter(
                 "scrapes_exceeded_body_size_limit_total",
                 "Scrapes with too large bodies.",
+            ),
+            exceeded_buckets: counter(
+                "scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Scrapes with a native histogram of too many buckets.",
             ),
             duplicate_timestamps: counter(
                 "scrapes_sample_duplicate_timestamp_total",

@@ -104,6 +104,7 @@ fn start(
         target: Arc::clone(&target),
         metrics: env.metrics.clone(),
         store_exemplars: env.options.store_exemplars,
+        buffers: Arc::clone(&env.buffers),
     };
     let target_loop = TargetLoop {
         env: append,

@@ -187,3 +187,141 @@ fn status_answers_have_their_keys() {
     assert_eq!(server.get("/api/v1/targets/relabel_steps?scrapePool=none&labels=%7B%7D").0, 404);
     assert_eq!(server.get("/api/v1/targets/relabel_steps?scrapePool=j&labels=x").0, 400);
 }
+
+#[test]
+fn what_a_job_inherits_is_shown_and_secrets_are_not() {
+    let yaml = "global: {scrape_interval: 30s, sample_limit: 7}\nscrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: p}\n  metrics_path: /m\n";
+    let (_dir, server) = started(yaml, &[]);
+    let answer = server.send("GET", "/api/v1/scrape_pools/config?scrapePool=a", &[], &[]).json();
+    let shown = answer["data"]["yaml"].as_str().unwrap_or_default();
+    for line in ["job_name: a", "scrape_interval: 30s", "sample_limit: 7", "metrics_path: /m", "<secret>"] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    assert!(!shown.contains("password: p\n"), "{shown}");
+    for query in ["", "?scrapePool=b"] {
+        let answer = server.send("GET", &format!("/api/v1/scrape_pools/config{query}"), &[], &[]);
+        assert_eq!((answer.status, answer.json()["errorType"].as_str()), (400, Some("bad_data")));
+    }
+}
+
+#[test]
+fn the_server_tells_of_itself() {
+    let (dir, server) = started("global: {}\n", &["--web.enable-lifecycle"]);
+    let found =
+        server.send("GET", "/api/v1/status/self_metrics?metric_name_pattern=prometheus_build_.*", &[], &[]);
+    let found = found.json();
+    assert_eq!(found["data"][0]["name"], "prometheus_build_info");
+    assert_eq!(found["data"][0]["metric"][0]["gauge"]["value"], 1.0);
+    assert_eq!(found["data"].as_array().map(Vec::len), Some(1));
+    let answer = server.send("GET", "/api/v1/status/self_metrics?metric_name_pattern=(", &[], &[]);
+    assert_eq!(answer.status, 400);
+    let openapi = server.send("GET", "/api/v1/openapi.yaml?openapi_version=3.2", &[], &[]);
+    assert_eq!(openapi.header("content-type"), Some("application/yaml; charset=utf-8"));
+    assert!(openapi.text().starts_with("openapi: 3.2.0\n"));
+
+    let notices = || server.send("GET", "/api/v1/notifications", &[], &[]).json()["data"].clone();
+    assert_eq!(notices(), serde_json::json!([]));
+    let config = dir.path().join("prometheus.yml");
+    std::fs::write(&config, "nonsense: 1\n").expect("file");
+    assert_eq!(server.send("POST", "/-/reload", &[], &[]).status, 500);
+    assert_eq!(notices()[0]["active"], true);
+    std::fs::write(&config, "global: {}\n").expect("file");
+    assert_eq!(server.send("POST", "/-/reload", &[], &[]).status, 200);
+    assert_eq!(notices(), serde_json::json!([]));
+}
+
+#[test]
+fn names_are_searched() {
+    let write = "--web.enable-remote-write-receiver";
+    let (_dir, closed) = started("global: {}\n", &[]);
+    let answer = closed.send("GET", "/api/v1/search/metric_names", &[], &[]);
+    assert_eq!(answer.json()["errorType"], "unavailable");
+    let (_dir, server) = started("global: {}\n", &[write, "--enable-feature=search-api"]);
+    let now = now_ms();
+    for name in ["node_load1", "node_load5", "down", "Upload"] {
+        put(&server, &[("__name__", name), ("host", "h1")], now, 1.0);
+    }
+    let lines = |path: &str| {
+        let answer = server.send("GET", &format!("/api/v1/search/{path}"), &[], &[]);
+        let mut lines = Vec::new();
+        for line in answer.text().lines() {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            match line["results"].as_array() {
+                Some(results) => {
+                    let names = results.iter().map(|one| one["name"].as_str().or(one["value"].as_str()));
+                    lines.push(names.map(Option::unwrap_or_default).collect::<Vec<_>>().join(" "));
+                }
+                None => lines.push(format!("{} {}", line["status"], line["has_more"])),
+            }
+        }
+        lines
+    };
+    for (path, expected) in [
+        ("metric_names", &["Upload down node_load1 node_load5", "\"success\" false"][..]),
+        ("metric_names?search[]=load&sort_by=score", &["Upload node_load1 node_load5", "\"success\" false"]),
+        ("metric_names?search[]=node&limit=1", &["node_load1", "\"success\" true"]),
+        (
+            "metric_names?sort_by=alpha&sort_dir=dsc&batch_size=3",
+            &["node_load5 node_load1 down", "Upload", "\"success\" false"],
+        ),
+        ("metric_names?search[]=UP", &["", "\"success\" false"]),
+        ("metric_names?search[]=UP&case_sensitive=false", &["Upload", "\"success\" false"]),
+        ("label_names?search[]=host", &["host", "\"success\" false"]),
+        ("label_values?label=host", &["h1", "\"success\" false"]),
+    ] {
+        assert_eq!(lines(path), expected, "{path}");
+    }
+    for query in [
+        "sort_dir=asc",
+        "sort_by=score",
+        "limit=0",
+        "limit=10001",
+        "fuzz_threshold=101",
+        "fuzz_alg=x",
+        "case_sensitive=x",
+    ] {
+        let answer = server.send("GET", &format!("/api/v1/search/metric_names?{query}"), &[], &[]);
+        assert_eq!((answer.status, answer.json()["errorType"].as_str()), (400, Some("bad_data")), "{query}");
+    }
+    assert_eq!(server.send("GET", "/api/v1/search/label_values", &[], &[]).status, 400);
+}
+
+#[test]
+fn groups_of_rules_come_page_by_page_and_rules_are_logged() {
+    let rules = "groups:\n- name: a\n  rules: [{alert: A, expr: vector(1), labels: {team: x}}]\n- name: b\n  rules: [{record: r, expr: vector(2)}]\n- name: c\n  rules: [{alert: C, expr: vector(0) == 1, labels: {team: y}}]\n";
+    let dir = tempfile::tempdir().expect("directory");
+    let config = dir.path().join("prometheus.yml");
+    let yaml = "global: {evaluation_interval: 1s, query_log_file: query.log}\nrule_files: [rules.yml]\n";
+    std::fs::write(&config, yaml).expect("file");
+    std::fs::write(dir.path().join("rules.yml"), rules).expect("file");
+    let server = Server::start_with(&config, &dir.path().join("data"), &[]);
+    let page = |query: &str| {
+        let answer = server.send("GET", &format!("/api/v1/rules?{query}"), &[], &[]).json();
+        let groups = answer["data"]["groups"].as_array().cloned().unwrap_or_default();
+        let names: Vec<String> =
+            groups.iter().map(|group| group["name"].as_str().unwrap_or_default().to_owned()).collect();
+        (names.join(" "), answer["data"]["groupNextToken"].as_str().map(str::to_owned))
+    };
+    let (names, token) = page("group_limit=2");
+    assert_eq!(names, "a b");
+    let token = token.expect("more");
+    assert_eq!(page(&format!("group_limit=2&group_next_token={token}")), ("c".to_owned(), None));
+    assert_eq!(page("match[]=%7Bteam%3D%22y%22%7D"), ("c".to_owned(), None));
+    for query in ["group_limit=0", "group_next_token=x", "group_limit=1&group_next_token=x"] {
+        assert_eq!(server.send("GET", &format!("/api/v1/rules?{query}"), &[], &[]).status, 400, "{query}");
+    }
+
+    let history =
+        server.wait_for("/api/watchbell/v1/rules/history?rule=A", |_, body| body.contains("firing"));
+    let history: serde_json::Value = serde_json::from_str(&history).expect("JSON");
+    let change = &history["data"]["rules"][0]["transitions"][0];
+    assert_eq!((change["from"].as_str(), change["to"].as_str()), (Some("inactive"), Some("firing")));
+    assert_eq!(change["labels"]["team"], "x");
+
+    let log = std::fs::read_to_string(dir.path().join("query.log")).expect("the log");
+    let line: serde_json::Value = serde_json::from_str(log.lines().next().expect("a line")).expect("JSON");
+    assert!(["a", "b", "c"].contains(&line["ruleGroup"]["name"].as_str().unwrap_or_default()), "{line}");
+    let explained = server.get("/api/v1/query?query=sum(vector(1))&explain=true").1;
+    let explained: serde_json::Value = serde_json::from_str(&explained).expect("JSON");
+    assert_eq!(explained["data"]["explain"]["children"][0]["name"], "vector");
+}

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use metric_storage_api::{
-    AppendRejection, Appender, CommitSummary, KeyedSample, KeyedStop, SeriesRef, StorageError,
+    AppendRejection, Appender, CommitSummary, KeyedSample, KeyedStop, SeriesRef, SeriesSample, StorageError,
 };
 use model::{Exemplar, FloatHistogram, Labels, MetricMetadata, TimestampMs};
 
@@ -449,6 +449,24 @@ impl Appender for HeadAppender<'_> {
             }
         };
         self.add(resolved, timestamp, value, head.appendable_from())
+    }
+
+    fn append_many(&mut self, samples: &[SeriesSample], refused: &mut dyn FnMut(usize, AppendRejection)) {
+        let head = &self.db.head;
+        let from = head.appendable_from();
+        for (nth, block) in samples.chunks(KEYS_AT_ONCE).enumerate() {
+            let mut found = [None; KEYS_AT_ONCE];
+            head.look_up_many(block, &mut found);
+            for (idx, (sample, resolved)) in block.iter().zip(found).enumerate() {
+                let added = match resolved {
+                    Some(resolved) => self.add(resolved, sample.timestamp, sample.value, from),
+                    None => Err(AppendRejection::UnknownSeries),
+                };
+                if let Err(rejection) = added {
+                    refused(nth * KEYS_AT_ONCE + idx, rejection);
+                }
+            }
+        }
     }
 
     fn append_histogram(

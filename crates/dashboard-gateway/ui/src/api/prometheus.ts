@@ -17,6 +17,17 @@ export interface QueryResult {
   warnings: string[];
   infos: string[];
   stats?: QueryStats;
+  explain?: ExplainNode;
+}
+
+/** A part of a query with what it took; without a cost it was evaluated together with the part above it. */
+export interface ExplainNode {
+  kind: string;
+  name: string;
+  text: string | null;
+  constant: boolean;
+  cost?: { evaluations: number; seconds: number; ownSeconds: number; series: number; samples: number; samplesRead: number; ownSamplesRead: number };
+  children: ExplainNode[];
 }
 
 /** What a query cost the server. */
@@ -35,27 +46,34 @@ interface Envelope<T> {
 type Point = [number, string];
 interface RawResult {
   stats?: QueryStats;
+  explain?: ExplainNode;
   resultType: QueryResult["type"];
   result: { metric: LabelSet; value?: Point; values?: Point[]; histogram?: [number, { count: string }]; histograms?: [number, { count: string }][] }[] | Point;
+}
+
+/** Asks for what the query cost, as a whole and part by part. */
+function cost(form: URLSearchParams) {
+  form.set("stats", "all");
+  form.set("explain", "true");
 }
 
 export async function queryRange(query: string, from: number, to: number, step: number, signal?: AbortSignal, stats = false): Promise<QueryResult> {
   const start = Math.floor(from / step) * step;
   const form = new URLSearchParams({ query, start: String(start), end: String(to), step: String(step) });
-  if (stats) form.set("stats", "all");
+  if (stats) cost(form);
   return result(await call<Envelope<RawResult>>("prometheus/api/v1/query_range", { form, signal }));
 }
 
 export async function queryInstant(query: string, time?: number, signal?: AbortSignal, stats = false): Promise<QueryResult> {
   const form = new URLSearchParams({ query });
-  if (stats) form.set("stats", "all");
+  if (stats) cost(form);
   if (time !== undefined) form.set("time", String(time));
   return result(await call<Envelope<RawResult>>("prometheus/api/v1/query", { form, signal }));
 }
 
 function result(envelope: Envelope<RawResult>): QueryResult {
   const { resultType, result } = envelope.data;
-  const common = { type: resultType, stats: envelope.data.stats, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };
+  const common = { type: resultType, stats: envelope.data.stats, explain: envelope.data.explain, warnings: envelope.warnings ?? [], infos: envelope.infos ?? [] };
   if (resultType === "scalar" || resultType === "string") {
     const [time, value] = result as Point;
     return { ...common, series: [{ labels: {}, times: [time], values: [parseValue(value)] }] };

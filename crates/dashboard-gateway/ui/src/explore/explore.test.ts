@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { explainRows } from "./explain";
 import { metricNames, nearest } from "./metric-names";
 import { withFilter } from "./log-query";
 import { guessUnit } from "./units";
@@ -23,6 +24,30 @@ describe("metrics of a query", () => {
     ["rate(node_network_receive_bytes_total[1m])", "Bps"],
     ["sum(up)", "short"],
   ])("%s is in %s", (query, unit) => expect(guessUnit({ type: "vector", series: [], warnings: [], infos: [] }, query.includes("{") || query.includes("[") ? query : `${query}{}`)).toBe(unit));
+});
+
+describe("what parts of a query took", () => {
+  const cost = (seconds: number, ownSeconds: number) => ({ evaluations: 1, seconds, ownSeconds, series: 2, samples: 3, samplesRead: 4, ownSamplesRead: 4 });
+  const part = { name: "", text: null, constant: false, children: [] };
+  it("is a row for each, with its share", () => {
+    const rows = explainRows({
+      ...part,
+      kind: "operator",
+      name: "/",
+      text: "sum(m) / vector(1)",
+      cost: cost(4, 1),
+      children: [
+        { ...part, kind: "aggregation", name: "sum", text: "sum(m)", cost: cost(3, 3), children: [{ ...part, kind: "selector", text: "m" }] },
+        { ...part, kind: "function", name: "vector", constant: true, cost: cost(0, 0) },
+      ],
+    });
+    expect(rows.map((row) => [row.depth, row.title, row.share, row.note])).toEqual([
+      [0, "operator /", 0.25, ""],
+      [1, "aggregation sum", 0.75, ""],
+      [2, "selector", 0, "with the part above"],
+      [1, "function vector", 0, "once, as it is the same at every step"],
+    ]);
+  });
 });
 
 describe("filters in a log query", () => {

@@ -9,6 +9,7 @@ import { useParam } from "../router";
 import { useLoad, useShared, useWidth } from "../state";
 import { stepFor } from "../time/range";
 import { EditorRow, useQuery } from "./editor-row";
+import { Explain } from "./explain";
 import { MetricResult, type MetricView } from "./metric-result";
 
 const EXAMPLES: [string, string][] = [
@@ -104,6 +105,7 @@ function Cost(props: { answer: Answer; step: number | undefined }) {
           </div>
         ))}
       </dl>
+      {result.explain && <Explain tree={result.explain} />}
     </details>
   );
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use metric_storage_api::{AppendRejection, Appender};
 use model::{Labels, LabelsBuilder, METRIC_NAME_LABEL, STALE_NAN, TimestampMs};
 
-use super::super::cache::{SeriesCache, Stored};
-use super::{AppendEnv, Counts, series_ref};
+use super::super::cache::SeriesCache;
+use super::{AppendEnv, Counts};
 
 const ALWAYS: [&str; 5] = [
     "up",
@@ -54,7 +54,7 @@ pub(super) fn report(
 
 /// Marks them stale: the target is gone.
 pub(super) fn end(appender: &mut dyn Appender, env: &AppendEnv, cache: &mut SeriesCache, at: TimestampMs) {
-    let names: Vec<&'static str> = cache.own.keys().copied().collect();
+    let names: Vec<&'static str> = cache.own.iter().map(|(name, _)| *name).collect();
     for name in names {
         append(appender, env, cache, name, at, f64::from_bits(STALE_NAN));
     }
@@ -68,17 +68,19 @@ fn append(
     at: TimestampMs,
     value: f64,
 ) {
-    let (labels, series) = cache.own.entry(name).or_insert_with(|| (own_labels(env, name), None)).clone();
-    let mut stored = Stored { labels, series, tracked: true };
-    for _attempt in 0..2 {
-        let outcome = series_ref(appender, &mut stored).and_then(|series| appender.append(series, at, value));
-        match outcome {
-            Err(AppendRejection::UnknownSeries) => stored.series = None,
-            // Two targets with the same labels: the first one's sample counts.
-            _ => break,
+    let known = cache.own.iter().position(|(own, _)| *own == name);
+    if let Some(place) = known {
+        // Two targets with the same labels: the first one's sample counts.
+        if appender.append(cache.own[place].1, at, value) != Err(AppendRejection::UnknownSeries) {
+            return;
         }
     }
-    cache.own.insert(name, (stored.labels, stored.series));
+    let Ok(series) = appender.resolve(&[], &mut || Ok(own_labels(env, name))) else { return };
+    appender.append(series, at, value).ok();
+    match known {
+        Some(place) => cache.own[place].1 = series,
+        None => cache.own.push((name, series)),
+    }
 }
 
 fn own_labels(env: &AppendEnv, name: &str) -> Labels {

@@ -34,6 +34,7 @@ fn rig(job: &str) -> Rig {
         target: Arc::from(target),
         metrics: Metrics::register(&Registry::new()),
         store_exemplars: true,
+        buffers: Arc::default(),
     };
     Rig { env, cache: SeriesCache::default(), _dir: dir }
 }
