@@ -20,7 +20,7 @@ use crate::times::ns;
 const SMALL_BODY_BYTES: usize = 16 << 10;
 
 pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let filter = match Parameters::of(query.as_deref()).alert_filter(api.manager.settings().matcher_mode) {
+    let filter = match Parameters::of(query.as_deref()).alert_filter(&api) {
         Ok(filter) => filter,
         Err(response) => return *response,
     };
@@ -34,7 +34,7 @@ pub(super) async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> R
 }
 
 pub(super) async fn groups(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
-    let filter = match Parameters::of(query.as_deref()).alert_filter(api.manager.settings().matcher_mode) {
+    let filter = match Parameters::of(query.as_deref()).alert_filter(&api) {
         Ok(filter) => filter,
         Err(response) => return *response,
     };

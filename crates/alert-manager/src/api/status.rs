@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Api;
+use super::query::Parameters;
 use crate::cluster::Cluster;
 use crate::times::rfc3339_ms;
 
@@ -65,11 +66,16 @@ pub(super) async fn watchbell(State(api): State<Api>) -> Response {
     super::json(StatusCode::OK, &body)
 }
 
-pub(super) async fn receivers(State(api): State<Api>) -> Response {
+pub(super) async fn receivers(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    let wanted = match Parameters::of(query.as_deref()).receivers(&api) {
+        Ok(wanted) => wanted,
+        Err(response) => return *response,
+    };
     let config = Arc::clone(api.manager.dispatcher().config());
     let shown: Vec<Value> = config
         .receivers
         .iter()
+        .filter(|receiver| wanted.as_ref().is_none_or(|names| names.contains(&receiver.name)))
         .map(|receiver| json!({ "name": receiver.name, "labels": receiver.labels }))
         .collect();
     super::json(StatusCode::OK, &shown)

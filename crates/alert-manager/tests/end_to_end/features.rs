@@ -64,3 +64,36 @@ receivers: [{{name: page, webhook_configs: [{{url: 'http://127.0.0.1:{hook_port}
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
+
+#[test]
+fn receivers_are_chosen_by_their_labels() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = "route: {receiver: page, group_by: [alertname], group_wait: 1h, routes: [{matchers: [a=b], receiver: 'b.2'}]}
+receivers:
+- {name: page, labels: {tier: one}}
+- {name: 'b.2', labels: {tier: 'two (2)'}}
+- {name: 'bx2'}
+";
+    std::fs::write(dir.path().join("am.yml"), text).expect("a file");
+    let server = Server::start(dir.path(), free_port());
+    server.cli(&["alert", "add", "Down", "instance=a"]);
+    server.cli(&["alert", "add", "Other", "a=b"]);
+    for (path, expected) in [
+        (
+            "receivers?receiver_matchers=tier%3D~two.*",
+            "[{\"name\":\"b.2\",\"labels\":{\"tier\":\"two (2)\"}}]",
+        ),
+        ("receivers?receiver_matchers=name%3Dbx2", "[{\"name\":\"bx2\",\"labels\":{}}]"),
+        ("alerts?receiver_matchers=tier%3D~two.*", "\"receivers\":[{\"name\":\"b.2\"}]"),
+        ("alerts?receiver_matchers=tier%3D~two.*&receiver=page", "\r\n\r\n[]"),
+        ("alerts?receiver_matchers=tier%3Dnone", "\r\n\r\n[]"),
+        (
+            "alerts/groups?receiver_matchers=tier%3D~one&receiver_matchers=name!%3Dx",
+            "\"receiver\":{\"name\":\"page\"}",
+        ),
+        ("alerts/groups?receiver_matchers=a%3D~(", "400 Bad Request"),
+    ] {
+        let answer = http_get(&server.url, &format!("/api/v2/{path}"));
+        assert!(answer.contains(expected), "{path}: {answer}");
+    }
+}
