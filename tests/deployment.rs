@@ -39,7 +39,9 @@ fn every_variable_stands_in_the_example_with_its_default() {
     for file in COMPOSE_FILES {
         for variable in text(file).split("${").skip(1) {
             let variable = variable.split_once('}').expect("a closing brace").0;
-            let (name, default) = variable.split_once(":-").expect("a default");
+            // With `-` alone an empty value counts too.
+            let parts = variable.split_once(":-").or_else(|| variable.split_once('-'));
+            let (name, default) = parts.expect("a default");
             // The agent of an added host has its own port, which its compose file names.
             if name == "WATCHBELL_AGENT_PORT" {
                 continue;

@@ -18,10 +18,12 @@ pub fn format_float(value: f64) -> String {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let magnitude = value.abs();
+    let shortest = Shortest::of(value);
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        return with_go_exponent(&format!("{value:e}"));
+        shortest.with_exponent()
+    } else {
+        shortest.plain()
     }
-    format!("{value}")
 }
 
 /// Appends what [`format_float`] gives, without an allocation for usual numbers.
@@ -44,21 +46,66 @@ fn write_rare(out: &mut Vec<u8>, value: f64) {
 
 /// Writes a float as Go's `%g`: the shortest form, with an exponent below 1e-4 and from 1e21 on.
 pub fn format_float_g(value: f64) -> String {
-    let magnitude = value.abs();
-    if !value.is_finite() || magnitude == 0.0 || (1e-4..1e21).contains(&magnitude) {
-        return if value.is_finite() { format!("{value}") } else { format_float(value) };
+    if !value.is_finite() {
+        return format_float(value);
     }
-    with_go_exponent(&format!("{value:e}"))
+    let (magnitude, shortest) = (value.abs(), Shortest::of(value));
+    if magnitude == 0.0 || (1e-4..1e21).contains(&magnitude) {
+        shortest.plain()
+    } else {
+        shortest.with_exponent()
+    }
 }
 
-/// Go writes at least two exponent digits and always a sign.
-fn with_go_exponent(text: &str) -> String {
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let (sign, digits) = match exponent.strip_prefix('-') {
-        Some(digits) => ('-', digits),
-        None => ('+', exponent),
-    };
-    format!("{mantissa}e{sign}{digits:0>2}")
+/// The fewest digits that give the value back; of several the closest, and of two as close the even one, as Go has it.
+/// (The standard library's formatting takes the upper one.)
+struct Shortest {
+    sign: &'static str,
+    digits: String,
+    /// Where the point stands: 1 is behind the first digit.
+    point: i32,
+}
+
+impl Shortest {
+    fn of(finite: f64) -> Self {
+        let sign = if finite.is_sign_negative() { "-" } else { "" };
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(finite.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = [whole, fraction].concat();
+        let digits = all.trim_start_matches('0');
+        let leading = (all.len() - digits.len()) as i32;
+        let point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0) - leading;
+        let digits = digits.trim_end_matches('0');
+        if digits.is_empty() {
+            return Self { sign, digits: "0".to_owned(), point: 1 };
+        }
+        Self { sign, digits: digits.to_owned(), point }
+    }
+
+    fn plain(&self) -> String {
+        let Self { sign, digits, point } = self;
+        let count = digits.len() as i32;
+        let zeros = |count: i32| "0".repeat(count.max(0) as usize);
+        match *point {
+            point if point <= 0 => format!("{sign}0.{}{digits}", zeros(-point)),
+            point if point >= count => format!("{sign}{digits}{}", zeros(point - count)),
+            point => {
+                let (whole, fraction) = digits.split_at(point as usize);
+                format!("{sign}{whole}.{fraction}")
+            }
+        }
+    }
+
+    /// Go writes at least two exponent digits and always a sign.
+    fn with_exponent(&self) -> String {
+        let (first, rest) = self.digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        let exponent = self.point - 1;
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{}{first}{point}{rest}e{sign}{:02}", self.sign, exponent.abs())
+    }
 }
 
 /// Adds `more` to `sum` and what rounding loses to `lost` (Neumaier's variant of Kahan's summation): the new sum and loss.
@@ -112,6 +159,13 @@ mod tests {
             (1e30, "1e+30"),
             (1.5e-9, "1.5e-09"),
             (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1.25e-7, "1.25e-07"),
+            (0.000_001, "0.000001"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (5e-324, "5e-324"),
+            // Two are as close: the even one.
+            (-138_848_548_680_123.0 - 0.125, "-138848548680123.12"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),
@@ -121,6 +175,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_as_it_was(bits: u64) {
+            let value = f64::from_bits(bits);
+            if !value.is_nan() {
+                for text in [format_float(value), format_float_g(value)] {
+                    proptest::prop_assert_eq!(parse_float(&text).map(f64::to_bits), Some(bits), "{}", text);
+                }
+            }
+        }
+
         #[test]
         fn both_ways_of_writing_agree(bits: u64, digits in -1_000_000_000_000i64..1_000_000_000_000, scale in 0..8) {
             for value in [f64::from_bits(bits), digits as f64 / 10f64.powi(scale), digits as f64] {
