@@ -42,17 +42,26 @@ export function explainRows(tree: ExplainNode): ExplainRow[] {
   return rows;
 }
 
+function Share(props: { of: number }) {
+  const percent = `${Math.round(props.of * 100)} %`;
+  return (
+    <div className="share" role="img" aria-label={percent} title={percent}>
+      <div style={{ width: `${props.of * 100}%` }} />
+    </div>
+  );
+}
+
 export function Explain(props: { tree: ExplainNode }) {
   const count = (value: number | undefined) => (value === undefined ? "" : formatValue(value, "locale"));
   return (
-    <table className="explain" aria-label="Cost of each part of the query">
+    <table className="query-parts" aria-label="Cost of each part of the query">
       <thead>
         <tr>
           <th>Part</th>
-          <th>Time</th>
+          <th className="number">Time</th>
           <th>Share</th>
-          <th>Samples read</th>
-          <th>Series</th>
+          <th className="number">Samples read</th>
+          <th className="number">Series</th>
         </tr>
       </thead>
       <tbody>
@@ -62,10 +71,10 @@ export function Explain(props: { tree: ExplainNode }) {
               <code title={row.title}>{row.text || row.title}</code>
               {row.note !== "" && <small> {row.note}</small>}
             </td>
-            <td>{row.seconds === undefined ? "" : formatValue(row.seconds, "s")}</td>
-            <td>{row.seconds === undefined ? "" : <meter min={0} max={1} value={row.share} title={`${Math.round(row.share * 100)} %`} />}</td>
-            <td>{count(row.samplesRead)}</td>
-            <td>{count(row.series)}</td>
+            <td className="number">{row.seconds === undefined ? "" : formatValue(row.seconds, "s")}</td>
+            <td>{row.seconds === undefined ? "" : <Share of={row.share} />}</td>
+            <td className="number">{count(row.samplesRead)}</td>
+            <td className="number">{count(row.series)}</td>
           </tr>
         ))}
       </tbody>

@@ -89,7 +89,7 @@ function Cost(props: { answer: Answer; step: number | undefined }) {
   const time = (title: string, seconds: number | undefined) => seconds !== undefined && parts.push([title, formatValue(seconds, "s")]);
   time("evaluated in", timings?.evalTotalTime);
   time("waited", timings?.execQueueTime);
-  if (samples?.totalQueryableSamples !== undefined) parts.push(["samples read", formatValue(samples.totalQueryableSamples, "locale")]);
+  if (samples?.totalQueryableSamples !== undefined) parts.push(["samples in all windows", formatValue(samples.totalQueryableSamples, "locale")]);
   if (samples?.peakSamples !== undefined) parts.push(["at most in memory", `${formatValue(samples.peakSamples, "locale")} samples`]);
   return (
     <details className="cost">
